@@ -53,10 +53,14 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSet:
-    """A ring: distinct bodies, each stored once, and the order to give them in, as indices into `bodies`."""
+    """A ring: distinct bodies, each stored once, and the order to give them in, as indices into `bodies`.
+
+    `counted`: a POOL's ring; workers report its cursor, from which the answers per member are known.
+    """
 
     bodies: tuple[Body, ...]
     slots: tuple[int, ...] = (0,)
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

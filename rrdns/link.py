@@ -8,7 +8,7 @@ control -> worker
   ("part", sets, nodes, zones)           a piece of a change, held back until the commit
   ("commit", number, fresh)              apply all pieces at once; fresh: they replace the whole table
   ("ping", number)                       control lives; sent every second
-  ("counters", number)                   ask for the cursors of rings with more than one slot
+  ("counters", number)                   ask for the cursors of counted rings
 worker -> control
   ("ready", pid, index, version)         first of all
   ("ack", number, retired)               the commit is in force; `retired`: see counters, for rings just replaced
@@ -67,14 +67,14 @@ def pack_set(one: AnswerSet | None) -> Any:
     if one is None:
         return None
     bodies = tuple((b.flags, b.counts, b.data, b.owners, b.alias, b.extra) for b in one.bodies)
-    return (bodies, one.slots)
+    return (bodies, one.slots, one.counted)
 
 
 def unpack_set(data: Any) -> AnswerSet | None:
     if data is None:
         return None
-    bodies, slots = data
-    return AnswerSet(tuple(Body(*body) for body in bodies), slots)
+    bodies, slots, counted = data
+    return AnswerSet(tuple(Body(*body) for body in bodies), slots, counted)
 
 
 def pack_zone(zone: ZoneAnswers | None) -> Any:

@@ -1,0 +1,203 @@
+"""TCP: queries framed by two bytes of length, several a connection, answered in order (RFC 7766).
+
+Non-blocking; the worker's loop calls `readable`, `writable` and `sweep`. Limits, after gdnsd's rules: at most
+`limit` connections, the longest idle makes room for a new one; idle is measured from the last whole query, so
+dripping bytes buys no time; a client that does not read is not read from; a descriptor is kept in reserve, so
+that running out of them never leaves accept spinning. Must not know: zones, control, UDP.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from collections import OrderedDict
+
+from rrdns.respond import AnswerTable
+
+READ = 65536
+MAX_UNSENT = 131072  # above this a client that does not read its answers is not read from
+MAX_QUERIES_A_TURN = 128  # others want to be served too; the rest waits for the next turn
+
+
+class Connection:
+    """One client: what it sent and was not yet a whole query, and what it has not yet taken."""
+
+    __slots__ = ("active", "inbox", "outbox", "paused", "sock")
+
+    def __init__(self, sock: socket.socket, now: float) -> None:
+        self.sock = sock
+        self.active = now
+        self.inbox = bytearray()
+        self.outbox = bytearray()
+        self.paused = False
+
+
+class TcpServer:
+    """All TCP listeners and connections of a worker, on the worker's epoll."""
+
+    def __init__(
+        self, listeners: list[socket.socket], table: AnswerTable, poll: select.epoll, *, limit: int, idle: float
+    ) -> None:
+        self.listeners = {sock.fileno(): sock for sock in listeners}
+        self.connections: OrderedDict[int, Connection] = OrderedDict()  # the longest idle first
+        self.queries = self.answered = self.dropped = self.errors = self.evicted = 0
+        self._table = table
+        self._poll = poll
+        self._limit = limit
+        self._idle = idle
+        self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
+        self._waiting: set[int] = set()
+        """Connections with whole queries still in the inbox, put off to the next turn."""
+
+    def listen(self) -> None:
+        for fd in self.listeners:
+            self._poll.register(fd, select.EPOLLIN)
+
+    def accept(self, fd: int, now: float) -> None:
+        """Takes what waits at a listener, up to a batch."""
+        listener = self.listeners[fd]
+        for _ in range(32):
+            try:
+                sock, _ = listener.accept()
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    self._refuse(listener)
+                # EAGAIN: none waits. Others (ECONNABORTED ...) concern a connection that is already gone.
+                return
+            sock.setblocking(False)
+            while len(self.connections) >= self._limit:
+                self._evict()
+            self.connections[sock.fileno()] = Connection(sock, now)
+            self._poll.register(sock.fileno(), select.EPOLLIN)
+
+    def _refuse(self, listener: socket.socket) -> None:
+        """Out of descriptors: the longest idle goes; without one, the reserve lets us take and close the client."""
+        if self.connections:
+            self._evict()
+            return
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+        try:
+            listener.accept()[0].close()
+        except OSError:
+            return  # it went by itself, or another process took the descriptor: the next turn tries again
+        finally:
+            try:
+                self._reserve = os.open(os.devnull, os.O_RDONLY)
+            except OSError:
+                self._reserve = None
+
+    def _evict(self) -> None:
+        self.evicted += 1
+        self.close(next(iter(self.connections)))
+
+    def readable(self, fd: int, now: float) -> None:
+        connection = self.connections.get(fd)
+        if connection is None or connection.paused:
+            return
+        try:
+            data = connection.sock.recv(READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close(fd)
+            return
+        if not data:
+            # RFC 7766 section 6.2.4 lets a client close its sending half and still read.
+            if connection.outbox or fd in self._waiting:
+                connection.paused = True
+                self._poll.modify(fd, select.EPOLLOUT)
+            else:
+                self.close(fd)
+            return
+        connection.inbox += data
+        self._answer(fd, connection, now)
+
+    def _answer(self, fd: int, connection: Connection, now: float) -> None:
+        inbox, at, done = connection.inbox, 0, 0
+        self._waiting.discard(fd)
+        while len(inbox) - at >= 2:
+            length = inbox[at] << 8 | inbox[at + 1]
+            if len(inbox) - at - 2 < length:
+                break
+            if done >= MAX_QUERIES_A_TURN or len(connection.outbox) > MAX_UNSENT:
+                self._waiting.add(fd)
+                break
+            packet = bytes(inbox[at + 2 : at + 2 + length])
+            at += 2 + length
+            done += 1
+            try:
+                reply = self._table.reply(packet)
+            except Exception:
+                self.errors += 1  # one odd query must not end the worker; shows in `status`
+                reply = None
+            if reply is None:
+                # Silence towards what is no query would leave the client waiting: end the connection.
+                self.dropped += 1
+                self.queries += done
+                self.close(fd)
+                return
+            connection.outbox += len(reply).to_bytes(2, "big") + reply
+        del inbox[:at]
+        if done:
+            self.queries += done
+            self.answered += done
+            connection.active = now
+            self.connections.move_to_end(fd)
+            self.writable(fd, now)
+
+    def writable(self, fd: int, now: float) -> None:
+        """Sends what the client takes; reads on when little enough is left."""
+        connection = self.connections.get(fd)
+        if connection is None:
+            return
+        outbox = connection.outbox
+        if outbox:
+            try:
+                del outbox[: connection.sock.send(outbox)]
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.close(fd)
+                return
+        if connection.paused and not outbox and fd not in self._waiting:
+            self.close(fd)
+            return
+        want = select.EPOLLOUT if outbox else 0
+        if not connection.paused and len(outbox) <= MAX_UNSENT and fd not in self._waiting:
+            want |= select.EPOLLIN
+        self._poll.modify(fd, want)
+
+    def go_on(self, now: float) -> bool:
+        """Answers queries put off in an earlier turn; True when some still wait and could be answered."""
+        for fd in list(self._waiting):
+            connection = self.connections.get(fd)
+            if connection is None:
+                self._waiting.discard(fd)
+            elif len(connection.outbox) <= MAX_UNSENT:
+                self._answer(fd, connection, now)
+        return any(len(self.connections[fd].outbox) <= MAX_UNSENT for fd in self._waiting)
+
+    def sweep(self, now: float) -> None:
+        """Closes connections that were idle too long."""
+        while self.connections:
+            fd, connection = next(iter(self.connections.items()))
+            if now - connection.active < self._idle:
+                return
+            self.close(fd)
+
+    def close(self, fd: int) -> None:
+        connection = self.connections.pop(fd, None)
+        self._waiting.discard(fd)
+        if connection is not None:
+            self._poll.unregister(fd)
+            connection.sock.close()
+
+    def finish(self) -> None:
+        """Sends what can be sent at once and closes everything."""
+        for fd in list(self.connections):
+            self.writable(fd, 0.0)
+            self.close(fd)
