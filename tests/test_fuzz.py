@@ -1,0 +1,155 @@
+"""Bad packets against a real worker: it stays alive, replies by rule, and every good query after is answered."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Iterator
+
+import dns.exception
+import dns.message
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_zone import question, small_zone
+from worker_process import WorkerProcess, worker
+
+NAMES = ("www", "alias", "x.wild", "cut", "deep.cut", "x.moved", "mail", "big", "nothing", "WwW", "")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[WorkerProcess]:
+    with worker(small_zone()) as one:
+        yield one
+
+
+def good(chance: random.Random) -> bytes:
+    return question(
+        f"{chance.choice(NAMES)}.lb.example.com.".lstrip("."),
+        chance.choice((1, 1, 28, 5, 15, 6, 2, 39, 43, 65, 255, 65535)),
+        edns=chance.choice((None, None, 1232, 4096, 0)),
+        do=chance.random() < 0.3,
+        version=chance.random() < 0.05,
+        number=chance.randrange(65536),
+        options=chance.choice((b"", b"\0\x0a\0\x08" + bytes(8), b"\0\3\0\0")),
+    )
+
+
+def mutated(chance: random.Random) -> bytes:
+    data = bytearray(good(chance))
+    for _ in range(chance.randrange(1, 6)):
+        kind = chance.randrange(5)
+        at = chance.randrange(len(data)) if data else 0
+        if kind == 0 and data:
+            data[at] = chance.randrange(256)
+        elif kind == 1:
+            del data[at:]
+        elif kind == 2:
+            data[at:at] = chance.randbytes(chance.randrange(1, 8))
+        elif kind == 3:
+            data += chance.randbytes(chance.randrange(1, 30))
+        elif data:
+            data[at] ^= 1 << chance.randrange(8)
+    return bytes(data)
+
+
+def check(packet: bytes, reply: bytes | None) -> None:
+    """The rules of `wire.parse_query`, and that dnspython can read what we say."""
+    if len(packet) < 12 or packet[2] & 0x80:
+        assert reply is None, packet.hex()
+        return
+    assert reply is not None, packet.hex()
+    assert reply[:2] == packet[:2] and reply[2] & 0xF8 == 0x80 | packet[2] & 0x78, (packet.hex(), reply.hex())
+    assert len(reply) <= 1232
+    if reply[3] & 15 in (1, 4):
+        assert len(reply) == 12
+    else:
+        dns.message.from_wire(reply)
+
+
+def exchange(sock: socket.socket, packets: list[bytes]) -> list[bytes | None]:
+    """Sends the packets and a closing query; gives each its reply by the order on one socket."""
+    for packet in packets:
+        sock.send(packet)
+    closing = question("www.lb.example.com.", 65, number=0xFFFF)
+    sock.send(closing)
+    replies = []
+    while True:
+        reply = sock.recv(65535)
+        if reply[:2] == b"\xff\xff" and reply[12:] and reply[-4:] and reply[12 : len(closing)] == closing[12:]:
+            break
+        replies.append(reply)
+    out: list[bytes | None] = []
+    for packet in packets:
+        if replies and replies[0][:2] == packet[:2] and len(packet) >= 12 and not packet[2] & 0x80:
+            out.append(replies.pop(0))
+        else:
+            out.append(None)
+    assert not replies, "a reply nobody asked for"
+    return out
+
+
+def storm(one: WorkerProcess, total: int, seed: int) -> None:
+    chance = random.Random(seed)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(20)
+        sock.connect((one.address, one.port))
+        for _ in range(total // 50):
+            packets = [
+                chance.randbytes(chance.randrange(0, 120)) if chance.random() < 0.3 else mutated(chance)
+                for _ in range(50)
+            ]
+            packets = [packet for packet in packets if packet[:2] != b"\xff\xff"]
+            for packet, reply in zip(packets, exchange(sock, packets), strict=True):
+                try:
+                    check(packet, reply)
+                except dns.exception.DNSException as error:
+                    raise AssertionError(f"dnspython: {error}: {packet.hex()} -> {(reply or b'').hex()}") from error
+    assert one.process.poll() is None
+    assert one.value("errors") == 0
+
+
+def test_10_000_packets(running: WorkerProcess) -> None:
+    storm(running, 10_000, 1)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_100_000_packets(running: WorkerProcess) -> None:
+    seed = int.from_bytes(os.urandom(4), "big")
+    print(f"seed {seed}")
+    storm(running, 100_000, seed)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(max_size=300), max_size=20))
+def test_bytes_of_hypothesis(running: WorkerProcess, packets: list[bytes]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(20)
+        sock.connect((running.address, running.port))
+        packets = [packet for packet in packets if packet[:2] != b"\xff\xff"]
+        for packet, reply in zip(packets, exchange(sock, packets), strict=True):
+            check(packet, reply)
+
+
+def test_bad_tcp_streams(running: WorkerProcess) -> None:
+    chance = random.Random(5)
+    for _ in range(300):
+        packets = [mutated(chance) if chance.random() < 0.5 else good(chance) for _ in range(chance.randrange(1, 6))]
+        stream = b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
+        if chance.random() < 0.3:
+            stream = stream[: chance.randrange(len(stream))] + chance.randbytes(5)
+        with socket.create_connection((running.address, running.port), timeout=20) as sock:
+            sock.sendall(stream)
+            sock.shutdown(socket.SHUT_WR)
+            got = b""
+            while data := sock.recv(65536):
+                got += data
+        while got:
+            size = int.from_bytes(got[:2], "big")
+            if got[5] & 15 not in (1, 4):
+                dns.message.from_wire(got[2 : 2 + size])
+            got = got[2 + size :]
+    assert running.tcp(question("www.lb.example.com."))[0]
+    assert running.value("errors") == 0
