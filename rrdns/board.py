@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -54,7 +55,9 @@ class Board:
             fresh = file.with_name(file.name + ".new")
             fresh.unlink(missing_ok=True)
             fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-            os.ftruncate(fd, 8 * ROW * (rows + 1))
+            # really there, not sparse: on a full disk a touch of the map would end the process (SIGBUS)
+            os.posix_fallocate(fd, 0, 8 * ROW * (rows + 1))
+            os.pwrite(fd, MAGIC.to_bytes(8, sys.byteorder), 0)  # before anybody can find it
             fresh.rename(file)
         else:
             try:
@@ -71,9 +74,7 @@ class Board:
             os.close(fd)
         self._words = memoryview(self._map).cast("Q")
         self.rows = size // (8 * ROW) - 1
-        if rows:
-            self._words[0] = MAGIC
-        elif self._words[0] != MAGIC:
+        if self._words[0] != MAGIC:
             raise ValueError(f"{file} is no board of this version of rrdns")
 
     def get(self, row: int, name: str) -> int:

@@ -25,7 +25,7 @@ from typing import Any
 from rrdns.answers import AnswerSet, Body, Changes, Node, ZoneAnswers
 
 VERSION = 1
-MAX_FRAME = 16 << 20
+MAX_FRAME = 96 << 20  # the largest ring, 1,024 bodies of 64 kB, fits: a set is never divided
 PART_BYTES = 48 << 10  # a worker takes a piece between two batches; a small one keeps the gap short
 
 
@@ -35,6 +35,8 @@ class LinkError(ValueError):
 
 def encode(frame: tuple[Any, ...]) -> bytes:
     data = marshal.dumps(frame)
+    if len(data) > MAX_FRAME:
+        raise LinkError(f"a frame of {len(data)} bytes")
     return len(data).to_bytes(4, "big") + data
 
 
@@ -45,6 +47,7 @@ class Reader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[Any, ...]]:
+        """The frames that are whole now; to be iterated to the end. After a LinkError the stream is of no more use."""
         buffer = self._buffer
         buffer += data
         at = 0
@@ -54,7 +57,10 @@ class Reader:
                 raise LinkError(f"a frame of {length} bytes")
             if len(buffer) - at - 4 < length:
                 break
-            frame = marshal.loads(bytes(buffer[at + 4 : at + 4 + length]))
+            try:
+                frame = marshal.loads(bytes(buffer[at + 4 : at + 4 + length]))
+            except (EOFError, ValueError, TypeError) as error:
+                raise LinkError(f"a frame that can't be read: {error}") from error
             at += 4 + length
             if not isinstance(frame, tuple) or not frame:
                 raise LinkError("a frame that is no tuple")
@@ -91,12 +97,19 @@ def unpack_zone(data: Any) -> ZoneAnswers | None:
 
 def parts(changes: Changes) -> Iterator[bytes]:
     """The frames that carry `changes`, each about PART_BYTES; a commit must follow. Zones come first."""
-    zones = {name: pack_zone(zone) for name, zone in changes.zones.items()}
-    if zones:
-        yield encode(("part", {}, {}, zones))
+    zones: dict[bytes, Any] = {}
     sets: dict[bytes, Any] = {}
     nodes: dict[bytes, Any] = {}
     size = 0
+    for name, zone in changes.zones.items():
+        zones[name] = pack_zone(zone)
+        size += len(name) + 32 + (sum(map(_bytes, (zone.nodata, zone.nxdomain, zone.any))) if zone else 0)
+        if size >= PART_BYTES:
+            yield encode(("part", {}, {}, zones))
+            zones, size = {}, 0
+    if zones:
+        yield encode(("part", {}, {}, zones))
+        size = 0
     for name, node in changes.nodes.items():
         nodes[name] = None if node is None else (node.zone, node.kind)
         size += len(name) + 16
@@ -105,12 +118,17 @@ def parts(changes: Changes) -> Iterator[bytes]:
             nodes, size = {}, 0
     for key, one in changes.sets.items():
         sets[key] = pack_set(one)
-        size += len(key) + 32 + (sum(len(b.data) + 40 for b in one.bodies) + 2 * len(one.slots) if one else 0)
+        size += len(key) + 32 + (_bytes(one) if one else 0)
         if size >= PART_BYTES:
             yield encode(("part", sets, nodes, {}))
             sets, nodes, size = {}, {}, 0
     if sets or nodes:
         yield encode(("part", sets, nodes, {}))
+
+
+def _bytes(one: AnswerSet) -> int:
+    """About what a set takes in a frame."""
+    return sum(len(body.data) + 40 for body in one.bodies) + 2 * len(one.slots)
 
 
 def unpack_part(frame: tuple[Any, ...]) -> Changes:

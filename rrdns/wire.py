@@ -62,7 +62,7 @@ def type_name(rtype: int) -> str:
 
 def type_number(text: str) -> int:
     """The number of a type's name or `TYPEnnn`; ValueError if it is neither."""
-    upper = text.upper()
+    upper = text.upper() if text.isascii() else ""
     if upper in TYPES:
         return TYPES[upper]
     if upper.startswith("TYPE") and upper[4:].isascii() and upper[4:].isdigit() and int(upper[4:]) < 65536:
@@ -86,17 +86,9 @@ def name_from_text(text: str, origin: bytes = b"\0") -> bytes:
     while at < len(text):
         char = text[at]
         if char == "\\":
-            digits = text[at + 1 : at + 4]
-            if len(digits) == 3 and digits.isascii() and digits.isdigit():
-                if int(digits) > 255:
-                    raise BadName(f"\\{digits} is no byte")
-                label.append(int(digits))
-                at += 4
-            elif at + 1 < len(text):
-                label += text[at + 1].encode()
-                at += 2
-            else:
-                raise BadName("ends in a backslash")
+            byte, taken = _unescape(text[at + 1 : at + 4])
+            label.append(byte)
+            at += 1 + taken
             continue
         at += 1
         if char == ".":
@@ -120,6 +112,21 @@ def name_from_text(text: str, origin: bytes = b"\0") -> bytes:
     if len(wire) > MAX_NAME:
         raise BadName(f"has {len(wire)} bytes, at most {MAX_NAME} are possible")
     return wire
+
+
+def _unescape(behind: str) -> tuple[int, int]:
+    """The byte that stands `behind` a backslash (RFC 1035 section 5.1), and how many characters it took."""
+    if not behind:
+        raise BadName("ends in a backslash")
+    if not behind[0].isascii():
+        raise BadName(f"has {behind[0]!r}: write international names in their xn-- form")
+    if not behind[0].isdigit():
+        return ord(behind[0]), 1
+    if len(behind) < 3 or not behind.isascii() or not behind.isdigit():
+        raise BadName(f"has \\{behind}: a byte by its number takes three digits, as in \\007")
+    if int(behind) > 255:
+        raise BadName(f"has \\{behind}: a byte is at most 255")
+    return int(behind), 3
 
 
 def name_to_text(name: bytes) -> str:
@@ -189,7 +196,8 @@ def parse_query(packet: bytes) -> Query | int | None:
     | QDCOUNT not 1 (RFC 9619), TC set                           | FORMERR        |
     | a name with a pointer, over 255 bytes, or cut off          | FORMERR        |
     | records that run past the end, or bytes behind them        | FORMERR        |
-    | an OPT whose owner is not the root, or two (RFC 6891 6.1.1)| FORMERR        |
+    | an OPT whose owner is not the root, outside the additional |                |
+    | section, or two (RFC 6891 6.1.1); over 16 records          | FORMERR        |
     | else                                                       | Query          |
     """
     size = len(packet)

@@ -1,0 +1,236 @@
+"""The self-isolation guard: when everyone falls silent at once, the fault is probably ours. Floor 2, pure.
+
+Must not know: how to probe, who serves, answers, what time it is (`now` is an argument).
+
+Only *silence* counts (a timeout, an unreachable network): a refusal, a 503 or a TLS alert proves the path.
+While the guard holds, targets that were up when they fell silent are believed up still, for at most `hold`
+seconds; meanwhile health goes on counting, so that true verdicts are ready when the hold runs out.
+
+    calm ---- over half of what was up is silent, or every witness ----> holding
+    holding - no longer so --> mending: one more interval, for the rest to be heard ----> calm
+    holding - `hold` seconds are over ----> spent: silence counts; no new hold until results recover ----> calm
+
+How the roster uses it, for each result of a target (void ones excepted):
+
+    base   = health if result.silent else believed(guard, key, health)    heard again during a hold, a target
+    after  = rules.observe(base, check, result, now)                      goes on as before its silence
+    seen   = observe(guard, target, pools, health, result, now)
+    guard  = judge(seen, (keys whose counted health is up), now)          only if `seen` is not `guard`
+
+It decides by `believed(guard, key, after)` and keeps that over a restart, calls `judge` also after `hear` and
+at `deadline(guard)`, `keep` after a load, and answers with `ttl_min` and promotes nothing while `holding(guard)`.
+When `holding` changes, so may what is believed of all targets in `guard.silent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_network
+
+from rrdns.model import Health, Result, State, Target
+
+MIN_TARGETS = 4
+"""Of fewer targets than these that were up, a majority proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One target that was up and then said nothing: since when, what was believed of it, where it stands."""
+
+    since: float
+    health: Health
+    pools: frozenset[str]
+    subnet: str
+    span: float
+    """The longest an outage can go unseen by this target's check: one interval with jitter, and the timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What the guard has seen. `witnesses`: has it ever answered (None: no), did it at its last probe."""
+
+    hold: float = 60.0
+    witnesses: Mapping[str, bool | None] = field(default_factory=dict)
+    silent: Mapping[str, Silence] = field(default_factory=dict)
+    held_since: float | None = None
+    mending_since: float | None = None
+    armed: bool = True
+    size: int = 0
+    """How many targets were up when the last hold began."""
+    cause: str = ""
+    holds: int = 0
+
+
+def start(hold: float = 60.0, witnesses: Iterable[str] = ()) -> Guard:
+    """A guard that has seen nothing yet. `hold` 0 switches it off; `witnesses` are addresses to be probed too."""
+    return Guard(hold=hold, witnesses=dict.fromkeys(witnesses))
+
+
+# ---------------------------------------------------------------- what it sees
+
+
+def observe(guard: Guard, target: Target, pools: Collection[str], before: Health, result: Result, now: float) -> Guard:
+    """Notes one result. `before` is the target's counted health before it. The same guard if it says nothing."""
+    known = target.key in guard.silent
+    if result.void or guard.hold <= 0:
+        return guard
+    if result.ok or not result.silent:
+        return _without(guard, {target.key}) if known else guard
+    if known or before.state is not State.UP:
+        return guard
+    check = target.check
+    silence = Silence(now, before, frozenset(pools), subnet(target.address), 1.1 * check.interval + check.timeout)
+    return replace(guard, silent={**guard.silent, target.key: silence})
+
+
+def hear(guard: Guard, witness: str, result: Result) -> Guard:
+    """Notes a probe of a witness. Any answer will do, a refusal too; one that never answered has no say."""
+    if result.void or witness not in guard.witnesses:
+        return guard
+    answered = result.ok or not result.silent
+    known = guard.witnesses[witness]
+    if known is answered or (known is None and not answered):
+        return guard
+    return replace(guard, witnesses={**guard.witnesses, witness: answered})
+
+
+def keep(guard: Guard, keys: Collection[str]) -> Guard:
+    """Forgets targets that are no longer probed."""
+    return _without(guard, guard.silent.keys() - set(keys))
+
+
+def _without(guard: Guard, keys: Collection[str]) -> Guard:
+    if not keys:
+        return guard
+    return replace(guard, silent={key: one for key, one in guard.silent.items() if key not in keys})
+
+
+# ---------------------------------------------------------------- what it decides
+
+
+def judge(guard: Guard, up: Iterable[str], now: float) -> Guard:
+    """Begins, mends or ends a hold. `up`: keys of the targets whose counted health is up; read only if needed."""
+    if not guard.silent and guard.held_since is None and guard.armed:
+        return guard
+    living = set(up)
+    if guard.held_since is not None:
+        return _while_held(guard, living, now)
+    if not guard.armed:
+        return replace(guard, armed=True, cause="") if _recovered(guard) else guard
+    # What went down and has been silent for longer than an interval is an old story, not a sign of today's.
+    longest = _span(guard)
+    guard = _without(
+        guard, {key for key, one in guard.silent.items() if now - one.since > longest and key not in living}
+    )
+    fresh = {key: one for key, one in guard.silent.items() if now - one.since <= longest}
+    cause = _isolated(guard, fresh, living)
+    if not cause:
+        return guard
+    size = len(living | guard.silent.keys())
+    return replace(guard, held_since=now, mending_since=None, cause=cause, size=size, holds=guard.holds + 1)
+
+
+def _while_held(guard: Guard, living: set[str], now: float) -> Guard:
+    assert guard.held_since is not None
+    if now >= guard.held_since + guard.hold:
+        spent = not _recovered(guard)
+        cause = f"nothing changed in {guard.hold:g}s: silence counts again until results recover" if spent else ""
+        return replace(guard, held_since=None, mending_since=None, armed=not spent, cause=cause)
+    if _still(guard, living):
+        return guard if guard.mending_since is None else replace(guard, mending_since=None)
+    if guard.mending_since is None:
+        return replace(guard, mending_since=now)
+    if now >= guard.mending_since + _span(guard):
+        return replace(guard, held_since=None, mending_since=None, cause="")
+    return guard
+
+
+def _isolated(guard: Guard, fresh: Mapping[str, Silence], living: set[str]) -> str:
+    """Why the silence looks like our own fault, or "".
+
+    | witnesses that ever answered | hold if                                                                  |
+    |------------------------------|--------------------------------------------------------------------------|
+    | some                         | all of them are silent, and a target that was up is                      |
+    | none                         | of at least 4 targets that were up, over half fell silent within the     |
+    |                              | longest of their intervals, and these stand in two pools or two subnets  |
+    """
+    if not fresh:
+        return ""
+    heard = _witnesses(guard)
+    if heard:
+        silent = _count(len(fresh), "target")
+        return "" if any(heard.values()) else f"no answer from {', '.join(sorted(heard))}, nor from {silent}"
+    were_up = len(living | guard.silent.keys())
+    if were_up < MIN_TARGETS or 2 * len(fresh) <= were_up:
+        return ""
+    pools = len(frozenset[str]().union(*(one.pools for one in fresh.values())))
+    subnets = len({one.subnet for one in fresh.values()})
+    if max(pools, subnets) < 2:
+        return ""
+    spread = f"{_count(pools, 'pool')}, {_count(subnets, 'subnet')}"
+    return f"{len(fresh)} of {were_up} targets that were up fell silent within {_span(guard):.3g}s ({spread})"
+
+
+def _still(guard: Guard, living: set[str]) -> bool:
+    """Whether the reason for the hold goes on."""
+    heard = _witnesses(guard)
+    if heard:
+        return bool(guard.silent) and not any(heard.values())
+    return 2 * len(guard.silent) > len(living | guard.silent.keys())
+
+
+def _recovered(guard: Guard) -> bool:
+    """Whether results have come back, by the number of targets there were: those heard need not be up yet."""
+    heard = _witnesses(guard)
+    return not guard.silent or (any(heard.values()) if heard else 2 * len(guard.silent) <= guard.size)
+
+
+def _witnesses(guard: Guard) -> dict[str, bool]:
+    return {address: answered for address, answered in guard.witnesses.items() if answered is not None}
+
+
+def _span(guard: Guard) -> float:
+    return max((one.span for one in guard.silent.values()), default=0.0)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+# ---------------------------------------------------------------- what the roster asks
+
+
+def holding(guard: Guard) -> bool:
+    return guard.held_since is not None
+
+
+def believed(guard: Guard, key: str, health: Health) -> Health:
+    """What to go by for this target: while held, what was believed before its silence; else what is counted."""
+    if guard.held_since is None:
+        return health
+    silence = guard.silent.get(key)
+    return silence.health if silence else health
+
+
+def deadline(guard: Guard) -> float | None:
+    """When `judge` must look again though nothing was heard; None: not before the next result."""
+    if guard.held_since is None:
+        return None
+    end = guard.held_since + guard.hold
+    return end if guard.mending_since is None else min(end, guard.mending_since + _span(guard))
+
+
+def why(guard: Guard) -> str:
+    """For people: why it holds, or why it will not hold again yet; "" when all is calm."""
+    if guard.held_since is None:
+        return guard.cause
+    if guard.mending_since is not None:
+        return f"{guard.cause}; answers come again: the last state is held until the others are heard"
+    return f"{guard.cause}: the last state is held for up to {guard.hold:g}s"
+
+
+def subnet(address: str) -> str:
+    """The /24 or /64 an address stands in."""
+    host = ip_address(address.partition("%")[0])
+    return str(ip_network((host, 24 if host.version == 4 else 64), strict=False))
