@@ -62,7 +62,8 @@ class Contender:
             check=True,
         ).stdout
         spent = self.cpu() - before
-        told = {line.split(":")[0].strip(): line.split(":")[1].split()[0] for line in out.splitlines() if ":" in line}
+        pairs = (line.split(":", 1) for line in out.splitlines() if ":" in line)
+        told = {title.strip(): value.split()[0] for title, value in pairs if value.split()}
         answered = int(told["Queries completed"])
         self.figures.setdefault(title, []).append(spent / answered * 1e6)
         self.rates.setdefault(title, []).append(float(told["Queries per second"]))
@@ -163,9 +164,8 @@ def report(ours: Contender, theirs: Contender, file: Path | None) -> None:
             "gdnsd_qps": rates[1],
         }
         print(f"{title:26}{mine:11.2f} us{other:11.2f} us{ratio:8.2f}{rates[0]:12,.0f}{rates[1]:12,.0f}")
-    print(
-        f"lost: rrdns {ours.lost}, gdnsd {theirs.lost}; CPU of all the server's processes, medians of alternating rounds"
-    )
+    print("CPU of all the server's processes per answered query, medians of alternating rounds;")
+    print(f"queries lost: rrdns {ours.lost}, gdnsd {theirs.lost}")
     if file:
         file.write_text(
             json.dumps({"figures": rows, "lost": {"rrdns": ours.lost, "gdnsd": theirs.lost}}, indent=2) + "\n"
