@@ -98,20 +98,12 @@ def worker(
     with contextlib.ExitStack() as stack:
         run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rrdns-test-")))
         shared = Board(run / "board", rows=3)
-        udp = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
-        tcp = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        if family == socket.AF_INET6:
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        udp, tcp = bound(listen, family)
+        stack.callback(udp.close)
+        stack.callback(tcp.close)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        if listen == "0.0.0.0":
-            udp.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
-        elif listen == "::":
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        udp.bind((listen, 0))
         port = udp.getsockname()[1]
-        tcp.bind((listen, port))
         tcp.listen(1024)
         listener.bind(str(run / "worker-0.sock"))
         listener.listen(8)
@@ -146,6 +138,28 @@ def worker(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
+
+
+def bound(listen: str, family: socket.AddressFamily) -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on one port that is free for both."""
+    for _ in range(50):
+        udp, tcp = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_STREAM)
+        for sock in (udp, tcp):
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if listen == "0.0.0.0":
+            udp.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
+        elif listen == "::":
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        tcp.bind((listen, 0))
+        try:
+            udp.bind((listen, tcp.getsockname()[1]))
+        except OSError:
+            udp.close()
+            tcp.close()
+            continue
+        return udp, tcp
+    raise AssertionError("no port is free for both UDP and TCP")
 
 
 def wait_until(condition: Any, seconds: float = 20.0) -> None:

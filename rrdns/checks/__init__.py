@@ -1,0 +1,20 @@
+"""Asking hosts whether they live: one probe of one target, and the prober that keeps asking. Floor 4.
+
+    prober      when to ask: the heap of due targets (`jobs`), parallelism, jitter, the guard against `lag`
+    tcp http    what to ask over a connection; both stand on `stream` (connect, TLS, one deadline)
+    command     what to ask by running a program
+    ask         from a target to the module that asks it
+    tls         contexts, and what a failed handshake means
+    words       faults as an operator reads them
+
+A probe never raises for anything a host does: each outcome is a `Result` with a reason in words. Must not
+know: thresholds, pools, what a verdict leads to.
+"""
+
+from __future__ import annotations
+
+from rrdns.checks.ask import probe
+from rrdns.checks.jobs import Stats
+from rrdns.checks.prober import Prober
+
+__all__ = ["Prober", "Stats", "probe"]

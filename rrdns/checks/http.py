@@ -1,0 +1,197 @@
+"""The http and https checks: one HTTP/1.1 request, judged by status and, where asked, by words in the body.
+
+h11 writes the request and reads the answer; this is the one place that imports it. Redirects are not followed:
+they are judged by their status. Reading is bounded everywhere, for a host that fails may send anything:
+
+    what                    bound                        then
+    status line + headers   HEAD_LIMIT                   down: header too large
+    1xx answers before it   INTERIM_LIMIT                down
+    body                    the check's body_limit       down: not found in the first ... bytes
+    chunks of the body      CHUNK_LIMIT                  down (each costs time, however small it is)
+"""
+
+from __future__ import annotations
+
+import functools
+from http import HTTPStatus
+from urllib.parse import quote
+
+import h11
+
+from rrdns import __version__
+from rrdns.checks import tls
+from rrdns.checks.stream import Conversation, converse
+from rrdns.checks.words import plain, shown, size, wanted
+from rrdns.model import HttpProbe, Result, Target
+
+HEAD_LIMIT = 32768
+INTERIM_LIMIT = 8
+CHUNK_LIMIT = 2048
+
+_SAFE_IN_PATH = "".join(chr(code) for code in range(0x21, 0x7F))  # as written; only what can't be sent is quoted
+
+
+class HttpConversation(Conversation):
+    def __init__(self, asked: HttpProbe, request: h11.Request) -> None:
+        super().__init__(asked.tls)
+        self._asked = asked
+        self._request = request
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
+        self._start = b""  # of the answer, until the status line is there
+        self._line_seen = False
+        self._status = 0
+        self._interim = 0
+        self._words = asked.body.encode()
+        self._tail = b""
+        self._body = 0
+        self._chunks = 0
+
+    def begin(self) -> bytes:
+        request = self._h11.send(self._request) or b""
+        return request + (self._h11.send(h11.EndOfMessage()) or b"")
+
+    def heard(self, data: bytes) -> None:
+        if not self._line_seen:
+            self._start += data[:64]
+            if not self._start.startswith(b"HTTP/1."[: len(self._start)]):
+                kind = "HTTP/1" if self._start.startswith(b"HTTP/") else "HTTP"
+                return self.judge(False, f"not {kind}: {shown(self._start)}")
+            self._line_seen = b"\n" in data
+        self._h11.receive_data(data)
+        self._read()
+
+    def ended(self, how: str) -> None:
+        if how == "closed" and self._status:
+            self._h11.receive_data(b"")  # the end of a body that has no length
+            self._read()
+        if self._status:
+            self.judge(False, f"HTTP {self._status}, but {how} after {size(self._body)} of the body{self._lacking}")
+        elif self._line_seen:
+            self.judge(False, f"{how} in the headers")
+        elif self.received:
+            self.judge(False, f"{how} in the status line: {shown(self._start)}")
+        else:
+            self.judge(False, f"{how} before the status line")
+
+    def waiting(self) -> str:
+        if self._status:
+            return f"reading the body ({size(self._body)} so far)"
+        return "reading the headers" if self._line_seen else "reading the status line"
+
+    @property
+    def _lacking(self) -> str:
+        return f" without {wanted(self._words)}"
+
+    def _read(self) -> None:
+        """Judges by what has come so far, as far as that is possible."""
+        while not self.verdict.done():
+            try:
+                event = self._h11.next_event()
+            except h11.RemoteProtocolError as error:
+                return self._broken(error)
+            match event:
+                case h11.NEED_DATA:
+                    return
+                case h11.Response():
+                    self._judge_status(event)
+                case h11.InformationalResponse():
+                    self._interim += 1
+                    if event.status_code == HTTPStatus.SWITCHING_PROTOCOLS:  # after this it is not HTTP any more
+                        self._judge_status(event)
+                    elif self._interim > INTERIM_LIMIT:
+                        self.judge(False, f"bad HTTP: over {INTERIM_LIMIT} interim answers (1xx)")
+                case h11.Data():
+                    self._search(event.data)
+                case _:
+                    self.judge(False, f"HTTP {self._status}, but the body ({size(self._body)}) is{self._lacking}")
+
+    def _broken(self, error: h11.RemoteProtocolError) -> None:
+        if self._h11.trailing_data[1]:  # the end of the connection, in the midst of a body: `ended` has the words
+            return
+        if error.error_status_hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            part = "a line of the body" if self._status else "the header"
+            return self.judge(False, f"bad HTTP: {part} is over {HEAD_LIMIT} bytes")
+        self.judge(False, f"bad HTTP: {plain(str(error))}")
+
+    def _judge_status(self, answer: h11.Response | h11.InformationalResponse) -> None:
+        self._status = status = answer.status_code
+        if not any(low <= status <= high for low, high in self._asked.statuses):
+            self.judge(False, self._unwanted(answer))
+        elif not self._words:
+            self.judge(True, f"HTTP {status}")
+
+    def _unwanted(self, answer: h11.Response | h11.InformationalResponse) -> str:
+        """`HTTP 503 Service Unavailable`, `HTTP 301 to https://...`, `HTTP 200, expected 204`."""
+        status = answer.status_code
+        if 300 <= status < 400:
+            for name, value in answer.headers:
+                if name == b"location":
+                    return f"HTTP {status} to {plain(value.decode('latin-1'), 100)}"
+        if status < 300:
+            ranges = (str(low) if low == high else f"{low}-{high}" for low, high in self._asked.statuses)
+            return f"HTTP {status}, expected {' '.join(ranges)}"
+        phrase = bytes(answer.reason).decode("latin-1").strip()
+        if not phrase and status in HTTPStatus._value2member_map_:
+            phrase = HTTPStatus(status).phrase
+        return f"HTTP {status} {plain(phrase, 60)}".rstrip()
+
+    def _search(self, data: bytes) -> None:
+        """Looks for the words in the body, keeping no more of it than could hold their beginning."""
+        limit = self._asked.body_limit
+        piece = bytes(data[: limit - self._body])
+        window = self._tail + piece
+        self._body += len(piece)
+        self._chunks += 1
+        if self._words in window:
+            self.judge(True, f"HTTP {self._status}")
+        elif self._body >= limit or self._chunks >= CHUNK_LIMIT:
+            self.judge(False, f"HTTP {self._status}, but the first {size(self._body)} of the body are{self._lacking}")
+        else:
+            self._tail = window[-(len(self._words) - 1) :] if len(self._words) > 1 else b""
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def request_for(asked: HttpProbe, address: str, port: int) -> h11.Request:
+    """The request of a check; the check's own headers replace the usual ones. Raises LocalProtocolError, UnicodeError.
+
+    `Host` is the check's host as it is written (a port in it included), else the address.
+    """
+    headers = {
+        "Host": asked.host or _authority(address, port, asked.tls),
+        "User-Agent": f"rrdns/{__version__} (health check)",
+        "Connection": "close",
+        "Accept": "*/*",
+    }
+    if asked.method in ("POST", "PUT", "PATCH"):
+        headers["Content-Length"] = "0"  # RFC 9110 section 8.6
+    own = {name.lower() for name, _ in asked.headers}
+    lines = [(name, value) for name, value in headers.items() if name.lower() not in own]
+    return h11.Request(
+        method=asked.method, target=quote(asked.path, safe=_SAFE_IN_PATH), headers=[*lines, *asked.headers]
+    )
+
+
+def _authority(address: str, port: int, secure: bool) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return host if port == (443 if secure else 80) else f"{host}:{port}"
+
+
+def server_name(asked: HttpProbe, address: str) -> str:
+    """Whom the certificate must name, and SNI asks for: the check's host without a port, else the address."""
+    host = asked.host
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return (host.partition(":")[0] if host.count(":") == 1 else host).rstrip(".") or address
+
+
+async def probe(target: Target, asked: HttpProbe) -> Result:
+    try:
+        request = request_for(asked, target.address, target.check.port)
+        name = server_name(asked, target.address)
+        name.encode("idna")  # ssl would object in the midst of the handshake
+    except (h11.LocalProtocolError, UnicodeError) as error:
+        return Result(False, f"cannot ask this: {plain(str(error))}")
+    talk = HttpConversation(asked, request)
+    if not asked.tls:
+        return await converse(talk, target)
+    return await converse(talk, target, tls.context(asked.verify), name)

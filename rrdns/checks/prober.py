@@ -1,0 +1,325 @@
+"""When each target is asked: one heap of due times, bounded parallelism, jitter, the guard against our own lag.
+
+A target is in exactly one place:
+
+    set_targets, kick ----------.
+                                v
+    WAITING -------due-------> READY -----a place is free-----> RUNNING
+       ^                                                           |
+       '--------- result: on_result says how soon again -----------'
+
+WAITING targets are heap entries and cost nothing; only a RUNNING one has a task. Connections and commands have
+a lane each (`jobs.Lane`), bounded in parallel, and paced by what the loop can do.
+
+Must not know: what a result means. How soon to ask again is `on_result`'s answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from rrdns.checks.ask import probe
+from rrdns.checks.jobs import Job, Lane, Place, Stats
+from rrdns.checks.lag import LagWatch
+from rrdns.model import Result, Target
+
+log = logging.getLogger(__name__)
+
+LAG_LIMIT = 0.1  # DESIGN: a probe during which the own loop lagged longer is void
+JITTER = 0.1
+SHORTEST = 0.05  # seconds between probes of one target, whatever `on_result` says
+CONNECTIONS_A_TICK = 256
+COMMANDS_A_TICK = 16
+REST = 0.005  # seconds between two looks at the heap
+CLOCK_STEP = 0.001  # uvloop's
+COMPLAIN_EVERY = 60.0
+
+OnResult = Callable[[Target, Result], float]
+Ask = Callable[[Target], Awaitable[Result]]
+
+
+class Prober:
+    """Asks all targets again and again. Everything runs on the loop that called `start`."""
+
+    def __init__(
+        self,
+        on_result: OnResult,
+        concurrency: int = 512,
+        command_concurrency: int = 16,
+        *,
+        rng: random.Random | None = None,
+        ask: Ask = probe,
+        lag_limit: float = LAG_LIMIT,
+        cpu: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """`on_result` gets each result, void ones too, and returns the seconds from this probe's begin to the next."""
+        self._ask = ask
+        self._on_result = on_result
+        self._connections = Lane(max(1, concurrency), CONNECTIONS_A_TICK)
+        self._commands = Lane(max(1, command_concurrency), COMMANDS_A_TICK)
+        self._lanes = (self._connections, self._commands)
+        self._rng = rng or random.Random()
+        self._lag_limit = lag_limit
+        self._cpu = cpu
+        self._lag: LagWatch | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._jobs: dict[str, Job] = {}
+        self._leaving: dict[str, Job] = {}  # removed while running
+        self._heap: list[tuple[float, int, Job]] = []
+        self._numbers = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
+        self._done = self._failed = self._void = self._errors = 0
+        self._late_total = self._late_worst = 0.0
+        self._complained_at = -math.inf
+        self._complained_void = 0
+
+    # ------------------------------------------------------------ doors
+
+    def set_targets(self, targets: Mapping[str, Target]) -> None:
+        """From now on exactly these. New ones are asked at once; those that stay keep their rhythm."""
+        for key in self._jobs.keys() - targets.keys():
+            self._remove(key)
+        for key, target in targets.items():
+            job = self._jobs.get(key)
+            if job is not None:
+                job.target = target
+                continue
+            job = self._leaving.pop(key, None)
+            if job is not None:  # removed and back before its probe could end: never two of one target
+                job.target, job.gone, job.again, job.bunched = target, False, True, True
+                self._jobs[key] = job
+                continue
+            job = self._jobs[key] = Job(target, self._loop.time() if self._loop else 0.0)
+            if self._loop:
+                self._enqueue(job)
+        self._fill()
+
+    def start(self) -> None:
+        """Begins with a first round over all targets, not spread, only bounded in parallel."""
+        if self._loop is not None:
+            raise RuntimeError("the prober was started before")
+        self._loop = asyncio.get_running_loop()
+        self._lag = LagWatch(self._lag_limit, self._on_tick, self._cpu)
+        for job in self._jobs.values():
+            job.due = self._loop.time()
+            self._enqueue(job)
+        self._fill()
+
+    async def stop(self) -> None:
+        """Ends all probes; `on_result` is not called any more when this is called."""
+        tasks = [job.task for job in (*self._jobs.values(), *self._leaving.values()) if job.task]
+        self.set_targets({})
+        self._stopped = True
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._lag:
+            self._lag.off()
+
+    def kick(self, key: str) -> None:
+        """Asks this target now; if it is being asked, once more right after."""
+        job = self._jobs.get(key)
+        if job is None or self._loop is None:
+            return
+        if job.place is Place.RUNNING:
+            job.again = True
+        elif job.place is Place.WAITING:
+            job.due = self._loop.time()
+            self._enqueue(job)
+            self._fill()
+
+    def stats(self) -> Stats:
+        now = self._loop.time() if self._loop else 0.0
+        ready = [job for lane in self._lanes for job in lane.ready if not job.gone]
+        return Stats(
+            targets=len(self._jobs),
+            done=self._done,
+            failed=self._failed,
+            void=self._void,
+            errors=self._errors,
+            in_flight=self._connections.running,
+            commands_in_flight=self._commands.running,
+            queued=len(ready),
+            share=self._connections.share,
+            late_total=self._late_total,
+            late_worst=self._late_worst,
+            late_now=max((now - job.due for job in ready), default=0.0),
+            lags=self._lag.count if self._lag else 0,
+            longest_lag=self._lag.longest if self._lag else 0.0,
+        )
+
+    # ------------------------------------------------------------ from place to place
+
+    def _remove(self, key: str) -> None:
+        job = self._jobs.pop(key)
+        job.gone = True
+        if job.task:
+            self._leaving[key] = job
+            job.task.cancel()
+
+    def _wait_until(self, job: Job, due: float) -> None:
+        assert self._loop
+        job.due = due
+        if due <= self._loop.time():
+            return self._enqueue(job)
+        job.place = Place.WAITING
+        job.entry = next(self._numbers)
+        heapq.heappush(self._heap, (due, job.entry, job))
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        """One timer, for the first of the heap; it rests a while first, so that those due nearly together share it.
+
+        It must never be set for "almost now": uvloop's clock has whole milliseconds, and the timer would spin.
+        """
+        assert self._loop
+        if not self._heap:
+            return
+        when = max(self._heap[0][0], self._loop.time() + REST)
+        if self._timer is None or when < self._timer.when() - REST:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        assert self._loop and self._lag
+        self._timer = None
+        self._lag.look()  # a pause that just ended is not the fault of the probes begun now
+        now = self._loop.time()
+        while self._heap and self._heap[0][0] <= now + CLOCK_STEP:
+            _, entry, job = heapq.heappop(self._heap)
+            if job.entry == entry and not job.gone:
+                self._enqueue(job)
+        self._set_timer()
+        self._fill()
+
+    def _lane(self, job: Job) -> Lane:
+        return self._commands if job.runs_command else self._connections
+
+    def _enqueue(self, job: Job) -> None:
+        job.place = Place.READY
+        job.entry = -1
+        self._lane(job).ready.append(job)
+
+    def _fill(self) -> None:
+        """Starts what is ready, as far as there are places."""
+        if self._loop is None or self._stopped:
+            return
+        for lane in self._lanes:
+            while lane.ready and lane.free:
+                job = lane.ready.popleft()
+                if not job.gone:
+                    self._begin(job, lane)
+
+    def _begin(self, job: Job, lane: Lane) -> None:
+        assert self._loop and self._lag
+        self._lag.on()
+        now = self._loop.time()
+        late = max(0.0, now - job.due)
+        self._late_total += late
+        self._late_worst = max(self._late_worst, late)
+        if late > job.target.check.interval / 2:
+            job.bunched = True
+        job.begun = now
+        job.place = Place.RUNNING
+        lane.running += 1
+        lane.begun += 1
+        job.task = self._loop.create_task(self._attempt(job.target))
+        job.task.add_done_callback(partial(self._ended, job, lane))
+
+    async def _attempt(self, target: Target) -> Result:
+        try:
+            return await self._ask(target)
+        except Exception as error:
+            self._errors += 1
+            log.exception("probe of %s (check %s): internal error", target.address, target.check.name)
+            return Result(False, f"internal error: {error!r}")
+
+    def _ended(self, job: Job, lane: Lane, task: asyncio.Task[Result]) -> None:
+        assert self._loop and self._lag
+        lane.running -= 1
+        job.task = None
+        if job.gone:
+            self._leaving.pop(job.target.key, None)
+        elif task.cancelled() and job.again:  # it had been removed, and came back
+            job.again = False
+            self._wait_until(job, self._loop.time())
+        else:
+            result = Result(False, "internal error: cancelled") if task.cancelled() else task.result()
+            if not result.void and self._lag.since(job.begun):
+                result = replace(result, void=True, reason=f"not counted: this process lagged (got: {result.reason})")
+            self._count(result)
+            delay = self._delay(job, result, self._pace(job, result))
+            if not job.gone:  # on_result may have taken it away
+                self._wait_until(job, max(self._loop.time(), job.begun + delay))
+        self._fill()
+
+    # ------------------------------------------------------------ how soon
+
+    def _pace(self, job: Job, result: Result) -> float:
+        """What `on_result` says; whatever it does, the prober goes on."""
+        check = job.target.check
+        try:
+            pace = self._on_result(job.target, result)
+        except Exception:
+            log.exception("taking the result of %s (check %s): internal error", job.target.address, check.name)
+            pace = check.interval
+        return pace if math.isfinite(pace) else check.interval
+
+    def _delay(self, job: Job, result: Result, pace: float) -> float:
+        """Seconds from this probe's begin to the next one's.
+
+        | this probe was                                            | next                              |
+        |-----------------------------------------------------------|-----------------------------------|
+        | overtaken by a kick                                       | at once                           |
+        | void: nothing is known, so ask again soon                 | pace, at most `fast`; ±10 %       |
+        | good, begun in a crowd (first round, or after a pause)    | anywhere in 10..100 % of pace     |
+        | any other                                                 | pace ±10 %                        |
+
+        Never later than 1.1 * pace (and a REST), which the failover budget counts on.
+        """
+        again, job.again = job.again, False
+        bunched = job.bunched
+        if again:
+            return 0.0
+        if result.void:
+            return self._jittered(min(pace, job.target.check.fast))
+        job.bunched = False
+        if bunched and result.ok:
+            return max(SHORTEST, pace * self._rng.uniform(0.1, 1.0))
+        return self._jittered(pace)
+
+    def _jittered(self, pace: float) -> float:
+        return max(SHORTEST, pace * self._rng.uniform(1 - JITTER, 1 + JITTER))
+
+    def _on_tick(self, busy: float) -> None:
+        assert self._lag
+        for lane in self._lanes:
+            lane.adapt(busy, self._lag_limit)
+        self._fill()
+        if not any(lane.ready or lane.running for lane in self._lanes):
+            self._lag.off()
+
+    def _count(self, result: Result) -> None:
+        assert self._loop
+        self._done += 1
+        if not result.void:
+            self._failed += not result.ok
+            return
+        self._void += 1
+        now = self._loop.time()
+        if now - self._complained_at >= COMPLAIN_EVERY:
+            new = self._void - self._complained_void
+            log.warning("probes that said nothing (hosts keep their state): %d; the latest: %s", new, result.reason)
+            self._complained_at, self._complained_void = now, self._void
