@@ -1,0 +1,313 @@
+"""The control API: HTTP/1.1 and JSON on a unix socket, for `rrdns status`, `top`, `drain` and all that people touch.
+
+    GET  /status   GET /explain?name=&type=   GET /events?limit=&since=&pool=&follow=   GET /export
+    POST /reload   {"force": bool}
+    POST /override {"members": [...], "word": "drain"|"disable"|"enable", "for": s|null, "reason": str, "force": bool}
+
+Errors are {"error": "a sentence for people"}. /export gives records, not text, so that writing master files stays
+with the command: {"zones": {zone: {"rrsets": [[name_hex, type, ttl, [rdata_hex, ...]], ...]}}}. Who may connect is
+the socket's mode; who did is told by the kernel (SO_PEERCRED) and owns the overrides made.
+The one module that imports aiohttp here. Must not know: how anything is decided; it asks the `Doors` it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import pwd
+import socket
+import stat
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from rrdns import log
+
+MAX_BODY = 1 << 20
+MAX_EVENTS = 10_000
+MAX_TEXT = 1000
+LONGEST = 10 * 365 * 86400.0
+MODE = 0o660
+CLOSING = 0.5  # seconds for requests under way when we end
+
+Json = dict[str, Any]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Refused(Exception):
+    """A request that is answered with an error: status, and a sentence for people."""
+
+    def __init__(self, status: int, text: str, **more: Any) -> None:
+        super().__init__(text)
+        self.status = status
+        self.body = {"error": text, **more}
+
+
+class Doors(Protocol):
+    """What the API can ask. Each may raise Refused. What may be large comes as finished JSON."""
+
+    async def status(self) -> bytes: ...
+    async def explain(self, name: str, rtype: str) -> Json: ...
+    async def events(self, limit: int, since: float | None, pool: str) -> list[Json]: ...
+    async def export(self) -> bytes: ...
+    async def reload(self, force: bool) -> Json: ...
+    async def override(
+        self, members: list[str], word: str, seconds: float | None, owner: str, reason: str, force: bool
+    ) -> Json: ...
+    def follow(self) -> asyncio.Queue[Json | None]: ...
+    def unfollow(self, queue: asyncio.Queue[Json | None]) -> None: ...
+    def is_followed(self, queue: asyncio.Queue[Json | None]) -> bool: ...
+
+
+class InUse(Exception):
+    """Another process listens on the socket; the message names it."""
+
+
+class Api:
+    def __init__(self, doors: Doors, path: Path) -> None:
+        self.path = path
+        self._doors = doors
+        self._runner: web.AppRunner | None = None
+        self._identity: tuple[int, int] | None = None
+
+    async def start(self) -> None:
+        """Begins to listen. Raises InUse or OSError."""
+        app = web.Application(middlewares=[_errors], client_max_size=MAX_BODY)
+        for path, handler in (
+            ("/status", self._status),
+            ("/explain", self._explain),
+            ("/events", self._events),
+            ("/export", self._export),
+        ):
+            app.router.add_get(path, handler)
+        app.router.add_post("/reload", self._reload)
+        app.router.add_post("/override", self._override)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
+        await runner.setup()
+        try:
+            sock = listen(self.path)
+            await web.SockSite(runner, sock).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        found = self.path.lstat()
+        self._identity = found.st_dev, found.st_ino
+
+    async def stop(self) -> None:
+        """Ends; the socket is removed if it is still ours."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        try:
+            found = self.path.lstat()
+            if (found.st_dev, found.st_ino) == self._identity:
+                self.path.unlink()
+        except OSError:
+            pass  # somebody has removed it
+        await runner.cleanup()
+
+    # ------------------------------------------------------------------ asking
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return _json(await self._doors.status())
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        name = request.query.get("name", "")
+        if not name:
+            raise Refused(400, "which name? /explain?name=www.example.com.&type=A")
+        return _json(await self._doors.explain(name, request.query.get("type") or "A"))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        pool = request.query.get("pool", "")
+        if request.query.get("follow", "0") not in ("0", ""):
+            return await self._follow(request, pool)
+        limit = _number(request.query.get("limit"), "limit", 50)
+        since = _number(request.query.get("since"), "since", None)
+        assert limit is not None
+        return _json({"events": await self._doors.events(int(min(limit, MAX_EVENTS)), since, pool)})
+
+    async def _follow(self, request: web.Request, pool: str) -> web.StreamResponse:
+        """One event a line as they happen, until either side ends it."""
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        queue = self._doors.follow()
+        try:
+            await response.prepare(request)
+            while (event := await self._next(queue)) is not None:
+                if not pool or event["name"] == pool or str(event["name"]).startswith(pool + "/"):
+                    await response.write(json.dumps(event).encode() + b"\n")
+        except ConnectionError:
+            pass  # the reader has gone
+        finally:
+            self._doors.unfollow(queue)
+        return response
+
+    async def _next(self, queue: asyncio.Queue[Json | None]) -> Json | None:
+        """The next event; None when there will be none: the reader was too slow, or the server ends."""
+        while queue.empty() and self._doors.is_followed(queue):
+            try:
+                async with asyncio.timeout(1.0):
+                    return await queue.get()
+            except TimeoutError:
+                continue
+        return None if queue.empty() else queue.get_nowait()
+
+    async def _export(self, request: web.Request) -> web.Response:
+        return _json(await self._doors.export())
+
+    # ------------------------------------------------------------------ telling
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        answer = await self._doors.reload(_typed(body, "force", bool, False))
+        return _json(answer, 200 if answer.get("ok") else 409)
+
+    async def _override(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        members = body.get("members")
+        if not isinstance(members, list) or not members or not all(isinstance(one, str) for one in members):
+            raise Refused(400, "members: a list of names is needed, such as web1 or web/web1")
+        word = body.get("word")
+        if word not in ("drain", "disable", "enable"):
+            raise Refused(400, f"word: {word!r} is none of drain, disable, enable")
+        reason = _typed(body, "reason", str, "")
+        if len(reason) > MAX_TEXT:
+            raise Refused(400, f"reason: at most {MAX_TEXT} characters")
+        seconds = _seconds(body.get("for"))
+        force = _typed(body, "force", bool, False)
+        owner = user_of(request.get_extra_info("socket"))
+        return _json(await self._doors.override(members, word, seconds, owner, reason, force))
+
+
+# ---------------------------------------------------------------------- requests and answers
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong, the answer is JSON with words for people."""
+    try:
+        return await handler(request)
+    except Refused as error:
+        return _json(error.body, error.status)
+    except web.HTTPException as error:
+        texts = {
+            404: f"there is no {request.path} here",
+            405: f"{request.path} does not take {request.method}",
+            413: f"the request is larger than {MAX_BODY} bytes",
+        }
+        return _json({"error": texts.get(error.status, error.reason)}, error.status)
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:
+        log.logger.exception("%s %s: internal error", request.method, request.path)
+        return _json({"error": "internal error; the log says more"}, 500)
+
+
+def _json(body: Json | bytes, status: int = 200) -> web.Response:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return web.Response(body=data, status=status, content_type="application/json")
+
+
+async def _body(request: web.Request) -> Json:
+    data = await request.read()
+    try:
+        body = json.loads(data) if data.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"the request's body is no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise Refused(400, "the request's body must be a JSON object")
+    return body
+
+
+def _typed(body: Json, name: str, kind: type[Any], default: Any) -> Any:
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, kind):
+        raise Refused(400, f"{name}: {value!r} is not a {kind.__name__}")
+    return value
+
+
+def _seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or not 0 < float(value) <= LONGEST:  # type: ignore[arg-type]
+        raise Refused(400, f"for: {value!r} is not a number of seconds, more than 0 and at most ten years")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _number(text: str | None, name: str, default: float | None) -> float | None:
+    if text is None or text == "":
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise Refused(400, f"{name}: {text!r} is not a number")
+    return value
+
+
+# ---------------------------------------------------------------------- the socket
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening unix socket at `path`, mode MODE from its first moment. A leftover nobody listens on is replaced;
+    any other file is not touched. Raises InUse or OSError."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _clear(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o777 & ~MODE)
+    try:
+        sock.bind(str(path))
+        sock.listen(128)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"control socket {path}: {error.strerror or error}") from error
+    finally:
+        os.umask(before)
+    return sock
+
+
+def _clear(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise OSError(f"control socket {path}: there is a file that is no socket; remove it, or use --control PATH")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            raise InUse(f"control socket {path}: it is in use ({error}); use --control PATH for another") from error
+        pid = _credentials(probe)[0]
+    raise InUse(f"control socket {path}: pid {pid} listens there; stop it, or use --control PATH")
+
+
+def _credentials(sock: Any) -> tuple[int, int, int]:
+    """(pid, uid, gid) of the other end."""
+    pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid, gid
+
+
+def user_of(sock: Any) -> str:
+    """The name of the user at the other end."""
+    if sock is None:
+        return "?"
+    uid = _credentials(sock)[1]
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,171 @@
+"""Answers per member and per service, told from the cursors of the workers' rings. Pure: `now` is an argument.
+
+A ring's cursor only grows, and slot `cursor % length` is the answer it gives. So from two readings of a cursor
+and the members of each slot follows exactly who was answered how often: whole cycles, and a part of one. Nothing
+is counted per query. Must not know: sockets, workers' processes, how a ring came to be.
+
+A reading is (number of the commit that made the ring, cursor at that moment, cursor now).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rrdns.answers import Key
+
+Reading = tuple[int, int, int]
+Host = tuple[str, str]
+"""A pool's name and a member's."""
+
+WINDOW = 5.0  # seconds a rate looks back
+
+
+class Ring:
+    """Who stands in each slot of one counted ring; made once per change and shared by all workers."""
+
+    __slots__ = ("_cycle", "_hosts", "_pool", "service", "slots")
+
+    def __init__(self, service: bytes, pool: str, slots: Sequence[Sequence[str]]) -> None:
+        self.service = service
+        self.slots = slots
+        self._pool = pool
+        self._hosts: tuple[tuple[Host, ...], ...] | None = None
+        self._cycle: Counter[Host] = Counter()
+
+    def count(self, start: int, end: int) -> Counter[Host]:
+        """How often each host was in the answers from cursor `start` up to, not including, `end`."""
+        length = len(self.slots)
+        if not length or end <= start:
+            return Counter()
+        hosts = self._prepared()
+        cycles, rest = divmod(end - start, length)
+        counts = Counter({host: cycles * times for host, times in self._cycle.items()}) if cycles else Counter()
+        for cursor in range(start, start + rest):
+            counts.update(hosts[cursor % length])
+        return counts
+
+    def _prepared(self) -> tuple[tuple[Host, ...], ...]:
+        """Worked out at the first count: many rings are replaced before anyone was answered from them."""
+        if self._hosts is None:
+            self._hosts = tuple(tuple([_host(self._pool, member) for member in slot]) for slot in self.slots)
+            self._cycle = Counter(host for slot in self._hosts for host in slot)
+        return self._hosts
+
+
+def _host(pool: str, member: str) -> Host:
+    """A member borrowed from another pool comes as `pool/member`."""
+    lender, slash, name = member.rpartition("/")
+    return (lender, name) if slash else (pool, member)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """One ring in one worker: the rings it may be, by commit, and the last cursor seen of the newest."""
+
+    rings: dict[int, Ring]
+    number: int = -1
+    cursor: int = 0
+
+
+class Tally:
+    """Totals and rates. They outlive rings, reloads and workers; `keep_only` forgets what no file names any more."""
+
+    def __init__(self) -> None:
+        self.members: Counter[Host] = Counter()
+        self.services: Counter[bytes] = Counter()
+        self._seen: dict[int, dict[Key, _Seen]] = {}
+        self._recent: deque[tuple[float, Counter[Host], Counter[bytes]]] = deque()
+
+    # ------------------------------------------------------------------ what workers have and say
+
+    def made(self, worker: int, number: int, rings: Mapping[Key, Ring | None]) -> None:
+        """The worker was sent a commit with these counted rings; None: the ring goes."""
+        seen = self._seen.setdefault(worker, {})
+        for key, ring in rings.items():
+            if ring is not None:
+                seen.setdefault(key, _Seen({})).rings[number] = ring
+
+    def acknowledged(self, worker: int, number: int, rings: Iterable[Key]) -> None:
+        """The commit is in force and its retired readings have been told: older rings of these keys are history."""
+        seen = self._seen.get(worker, {})
+        for key in rings:
+            one = seen.get(key)
+            if one is None:
+                continue
+            one.rings = {made: ring for made, ring in one.rings.items() if made >= number}
+            if not one.rings:
+                del seen[key]
+
+    def gone(self, worker: int) -> None:
+        """The worker's process has ended, and its rings with it."""
+        self._seen.pop(worker, None)
+
+    def read(self, worker: int, readings: Mapping[Key, Reading], now: float) -> None:
+        """Counts what was answered since the last readings. Rings that were not made here (by a control process
+        before this one) are left out: who stood in them is not known any more."""
+        members: Counter[Host] = Counter()
+        services: Counter[bytes] = Counter()
+        seen = self._seen.get(worker, {})
+        for key, (number, first, cursor) in readings.items():
+            one = seen.get(key)
+            ring = one.rings.get(number) if one is not None else None
+            if one is None or ring is None or number < one.number:
+                continue
+            start = max(first, one.cursor) if one.number == number else first
+            one.number, one.cursor = number, max(start, cursor)
+            if cursor > start:
+                services[ring.service] += cursor - start
+                members.update(ring.count(start, cursor))
+        if services:
+            self.members.update(members)
+            self.services.update(services)
+            self._recent.append((now, members, services))
+        self._trim(now)
+
+    # ------------------------------------------------------------------ what people see
+
+    def rates(self, now: float) -> tuple[Mapping[Host, float], Mapping[bytes, float]]:
+        """Answers a second over the last WINDOW seconds, of members and of services."""
+        self._trim(now)
+        members: Counter[Host] = Counter()
+        services: Counter[bytes] = Counter()
+        for _, some, others in self._recent:
+            members.update(some)
+            services.update(others)
+        return (
+            {host: count / WINDOW for host, count in members.items()},
+            {name: count / WINDOW for name, count in services.items()},
+        )
+
+    def keep_only(self, members: Iterable[Host], services: Iterable[bytes]) -> None:
+        """After a reload: totals of hosts and names that are in no file any more are forgotten."""
+        hosts, names = set(members), set(services)
+        self.members = Counter({host: count for host, count in self.members.items() if host in hosts})
+        self.services = Counter({name: count for name, count in self.services.items() if name in names})
+
+    def _trim(self, now: float) -> None:
+        while self._recent and self._recent[0][0] <= now - WINDOW:
+            self._recent.popleft()
+
+
+class Rate:
+    """A rate of counters that only grow (a board's rows): readings of the last WINDOW seconds."""
+
+    def __init__(self) -> None:
+        self._readings: deque[tuple[float, int]] = deque()
+
+    def read(self, total: int, now: float) -> None:
+        if self._readings and total < self._readings[-1][1]:
+            self._readings.clear()  # a new board, counting from 0
+        self._readings.append((now, total))
+        while len(self._readings) > 2 and self._readings[1][0] <= now - WINDOW:
+            self._readings.popleft()
+
+    @property
+    def value(self) -> float:
+        if len(self._readings) < 2:
+            return 0.0
+        (before, least), (after, most) = self._readings[0], self._readings[-1]
+        return (most - least) / (after - before) if after > before else 0.0
