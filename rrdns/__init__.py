@@ -8,25 +8,28 @@ the ring, take the slot under the cursor, move the cursor, send.
 The floors. A module imports only from lower ones (`tests/test_floors.py` holds that); floors 0-3 are
 pure: no socket, no file, no clock, no await, `now` is an argument.
 
-    5  cli  top  status  explain  demo  importer  exporter        what people touch
-    4  supervisor  worker  server/  checks/  control  api  store  watcher   sockets, files, clocks
-    3  roster                                                     the one stateful object
-    2  render  failover  isolation                                who serves, and the bytes for it
-    1  zonefile/  health  schedulers                              YAML -> model, rise/fall, ring order
-    0  model  wire  answers  link                                 facts, names, questions, rings
+    5  cli  ui/                                    what people touch: a module a command, top, the demo
+    4  supervise/  control/  server/  checks/      the three processes and the probes: sockets, files, clocks
+       board  settings  log  texts                 what they share
+    3  roster/                                     the one stateful object
+    2  render  failover  isolation                 who serves, and the bytes for it
+    1  zonefile/  health  schedulers               YAML -> model, rise/fall, ring order
+    0  model  wire  answers  link                  facts, names, questions, rings
 
-`respond` stands apart: it is the workers' half and needs only floor 0.
+`server/respond`, `table` and `rings` stand apart: they are the workers' half, pure, and need only floor 0.
 
 The words: a *Pool* has *Members*; a *Service* is a name whose addresses come from a pool; a *Check*
 aimed at an address is a *Target*; one attempt gives a *Result*; results make *Health*; the *Roster*
 decides who serves, and renders each (name, type) into an *AnswerSet*, the ring. See `model.py`.
 
 Paths worth knowing:
-  a query          server/udp.py -> respond.py (memo, ring, slot) -> sendmmsg
-  a probe          checks/prober.py -> control.py -> roster.observe -> changed AnswerSets -> link -> workers
-  an edit          watcher.py -> control.py -> zonefile.load -> roster.load -> link -> workers
-  a deadline       control.py -> roster.advance
-  `rrdns top`      top.py -> control socket -> api.py -> roster.snapshot
+  a query          server/udp -> server/respond (memo, ring, slot) -> sendmmsg
+  a probe          checks/prober -> control/desk -> roster.observe -> changed AnswerSets
+                   -> control/publisher -> link -> server/worker
+  an edit          control/watcher -> control/loading -> zonefile.load -> roster.load -> the same way on
+  a deadline       control/desk -> roster.advance
+  a death          supervise/supervisor -> crew -> a successor with the same sockets
+  `rrdns top`      ui/top -> control socket -> control/api -> control/overview -> roster.snapshot
 """
 
 __version__ = "0.1.0"

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from rrdns.arguments import build
-from rrdns.client import Refused, Unreachable
-from rrdns.config import ConfigError, server_paths
+from rrdns.ui.arguments import build
+from rrdns.ui.client import Refused, Unreachable
+from rrdns.ui.config import ConfigError, server_paths
 
 FINE, PROBLEMS, USAGE, UNREACHABLE, NOT_SAVED = 0, 1, 2, 3, 4
 INTERRUPTED, PIPE_CLOSED = 130, 141  # as a shell reports SIGINT and SIGPIPE
@@ -60,7 +60,7 @@ def _main(argv: Sequence[str] | None) -> int:
 def command(target: str) -> Callable[[argparse.Namespace], int]:
     """The function behind `module:function`; other commands' modules stay unloaded."""
     module, _, name = target.partition(":")
-    found: Callable[[argparse.Namespace], int] = getattr(import_module(f"rrdns.{module}"), name)
+    found: Callable[[argparse.Namespace], int] = getattr(import_module(f"rrdns.ui.{module}"), name)
     return found
 
 

@@ -21,8 +21,8 @@ from link_end import FakeWorker
 from rrdns import board, wire
 from rrdns.answers import key
 from rrdns.board import Board
-from rrdns.client import Client, Refused, Unreachable
 from rrdns.settings import Settings
+from rrdns.ui.client import Client, Refused, Unreachable
 
 Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,7 +111,7 @@ class ControlProcess:
         }
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "rrdns.control", env=env, stderr=log, stdout=log, cwd=self.folder
+                sys.executable, "-m", "rrdns.control.control", env=env, stderr=log, stdout=log, cwd=self.folder
             )
 
     async def serving(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rrdns import __version__, link
-from rrdns.table import Table
+from rrdns.server.table import Table
 
 
 async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from rrdns import wire
 from rrdns.answers import AnswerSet, Key, key
 from rrdns.model import Check, DataSet, Event, HttpProbe, Member, Override, Pool, Result, RRset, Service, Zone
-from rrdns.roster import Decision, Roster
+from rrdns.roster.roster import Decision, Roster
 
 GOOD = Result(True, "HTTP 200", 0.01)
 BAD = Result(False, "HTTP 503", 0.01)

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from rrdns import client
-from rrdns.api import MAX_BODY, Api, InUse, Refused, listen
+from rrdns.control.api import MAX_BODY, Api, InUse, Refused, listen
+from rrdns.ui import client
 
 Json = dict[str, Any]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns import budget
 from rrdns.model import Check, HttpProbe, Member, Pool, Service
+from rrdns.ui import budget
 
 SERVICE = Service(b"", b"", "web", ttl=20, ttl_min=5)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from rrdns import children, sockets
 from rrdns.board import CONTROL, STARTING, Board, born
-from rrdns.children import Child, Post
+from rrdns.supervise import children, sockets
+from rrdns.supervise.children import Child, Post
 
 
 @pytest.fixture

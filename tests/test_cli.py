@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from fake_api import FakeApi
 
-from rrdns import cli, files, wire, zonefile
-from rrdns.arguments import COMMANDS, build
-from rrdns.serve import BEGIN, environment
+from rrdns import cli, wire, zonefile
+from rrdns.control import files
 from rrdns.settings import Settings
+from rrdns.ui.arguments import COMMANDS, build
+from rrdns.ui.serve import BEGIN, environment
 
 HEAVY = ("aiohttp", "pydantic", "dns", "dnslib", "rich.live", "rich.console", "yaml", "uvloop", "h11")
 PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("RRDNS_")}
@@ -243,7 +244,7 @@ def test_serve_becomes_the_supervisor_with_these_settings(tmp_path: Path, monkey
     )
     _, argv, env = became[0]
     settings = Settings.from_json(env["RRDNS_SETTINGS"])
-    assert argv[1:] == ["-m", "rrdns.supervisor"]
+    assert argv[1:] == ["-m", "rrdns.supervise.supervisor"]
     assert settings.listen == (("127.0.0.1", 0), ("::1", 0)) and settings.workers == 2 and settings.strict
     assert settings.tcp_idle == 3 and settings.zones == str(folder) and settings.log_format == "json"
     assert settings.control and settings.state == str(tmp_path / "state")

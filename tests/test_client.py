@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_api import FakeApi
 
-from rrdns.client import Client, Refused, Unreachable, who_may
+from rrdns.ui.client import Client, Refused, Unreachable, who_may
 
 
 def test_get_and_post(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_not_allowed_names_the_owner(tmp_path: Path) -> None:
     closed.mkdir(mode=0o700)
     with FakeApi(closed / "s"):
         script = (
-            "import os, sys; sys.path.insert(0, sys.argv[2]); from rrdns.client import Client, Unreachable\n"
+            "import os, sys; sys.path.insert(0, sys.argv[2]); from rrdns.ui.client import Client, Unreachable\n"
             "os.setgid(65534); os.setuid(65534)\n"
             "try: Client(sys.argv[1]).get('/status')\n"
             "except Unreachable as error: print(error)\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rrdns import config
-from rrdns.config import ConfigError
 from rrdns.settings import Settings
+from rrdns.ui import config
+from rrdns.ui.config import ConfigError
 
 EVERY_KEY = b"""\
 # comments are fine

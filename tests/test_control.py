@@ -15,7 +15,7 @@ import pytest
 from control_process import ControlProcess, Hosts, served
 
 from rrdns import board
-from rrdns.client import Client, Unreachable
+from rrdns.ui.client import Client, Unreachable
 
 Maker = Callable[..., ControlProcess]
 ALL = {"127.0.0.11", "127.0.0.12", "127.0.0.13"}

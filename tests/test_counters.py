@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns.counters import WINDOW, Rate, Ring, Tally
+from rrdns.control.counters import WINDOW, Rate, Ring, Tally
 
 WWW = b"\3www\2lb\0"
 KEY = WWW + b"\0\1"

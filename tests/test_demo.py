@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from rrdns import ask, demo, wire, zonefile
-from rrdns.demo_servers import Web, free_dns_port, free_port
+from rrdns import wire, zonefile
+from rrdns.ui import ask, demo
+from rrdns.ui.demo_servers import Web, free_dns_port, free_port
 
 PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("RRDNS_")}
 

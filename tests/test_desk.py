@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 from link_end import until
 
-from rrdns import board, desk, zonefile
+from rrdns import board, zonefile
 from rrdns.answers import key
 from rrdns.board import Board
-from rrdns.clock import Clock
-from rrdns.counters import Tally
-from rrdns.desk import Desk
+from rrdns.control import desk
+from rrdns.control.clock import Clock
+from rrdns.control.counters import Tally
+from rrdns.control.desk import Desk
+from rrdns.control.publisher import Publisher
+from rrdns.control.store import NAME, Store
 from rrdns.model import DataSet, Result, State, Target
-from rrdns.publisher import Publisher
-from rrdns.roster import Roster
-from rrdns.store import NAME, Store
+from rrdns.roster.roster import Roster
 from rrdns.wire import name_from_text
 
 WWW = name_from_text("www.lb.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rrdns import wire, zonefile
-from rrdns.config import ConfigError
-from rrdns.explain import page, question
 from rrdns.model import Override, Result
-from rrdns.roster import Roster
+from rrdns.roster.roster import Roster
+from rrdns.ui.config import ConfigError
+from rrdns.ui.explain import page, question
 
 ZONE = b"""
 '': {type: NS, value: ns1.lb.example.com.}

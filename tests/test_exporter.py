@@ -16,9 +16,9 @@ from needs import needs
 
 from rrdns import wire
 from rrdns.answers import AUTHORITATIVE, SERVFAIL, AnswerSet, Body, key
-from rrdns.exporter import master_file
-from rrdns.masterfile import read_file
 from rrdns.model import RRset, Service, Zone
+from rrdns.ui.exporter import master_file
+from rrdns.ui.masterfile import read_file
 from rrdns.zonefile import rdata
 
 ORIGIN = wire.name_from_text("lb.example.com.")

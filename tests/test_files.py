@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rrdns import files
-from rrdns.files import Accepted, fingerprint, losses, read
+from rrdns.control import files
+from rrdns.control.files import Accepted, fingerprint, losses, read
 from rrdns.model import DataSet, Member, Pool, RRset, Service, Zone
 from rrdns.wire import name_from_text
 

@@ -25,17 +25,12 @@ APART = -1
 
 FLOORS = {
     0: "model wire answers link",
-    1: "zonefile health schedulers budget serials",
+    1: "zonefile health schedulers",
     2: "render failover isolation",
-    3: "roster duty verdicts statics telling snapshot explanation counters",
-    4: """supervisor startup crew children handover runfolder privileges ports sockets systemd
-          worker server
-          control api desk doors overview publisher loading store statefile files watcher checks
-          board settings config log clock texts""",
-    5: """cli __main__ arguments commands serve lint client status explain events signs
-          top screen view keys present console
-          demo demo_servers ask importer masterfile exporter""",
-    APART: "respond table rings",
+    3: "roster control.counters control.serials ui.budget",
+    4: "supervise server control checks board settings log texts",
+    5: "cli __main__ ui",
+    APART: "server.respond server.table server.rings",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 
@@ -48,7 +43,7 @@ _PURE = """
 PURE = set(_PURE.split())
 ALSO = {
     "link": {"marshal"},  # a codec: bytes in, bytes out
-    "rings": {"ctypes"},  # addresses of the bytes that sendmmsg will gather
+    "server.rings": {"ctypes"},  # addresses of the bytes that sendmmsg will gather
 }
 WORLDLY = {"open", "input", "print", "exec", "eval", "__import__", "breakpoint"}
 
@@ -97,8 +92,8 @@ def own(target: str) -> str | None:
 
 
 def floor(name: str) -> int | None:
-    """`zonefile.rdata` stands where `zonefile` does; the package `rrdns` itself is plain data."""
-    return FLOOR_OF.get(name.partition(".")[0]) if name else 0
+    """`zonefile.rdata` stands where `zonefile` does, unless it has a line of its own; `rrdns` itself is plain data."""
+    return FLOOR_OF.get(name, FLOOR_OF.get(name.partition(".")[0])) if name else 0
 
 
 def where(name: str, line: int) -> str:
@@ -213,16 +208,16 @@ def loaded_by(name: str) -> set[str]:
 
 def test_a_worker_loads_little() -> None:
     heavy = {"dnslib", "pydantic", "yaml", "aiohttp", "asyncio", "rich", "dns", "sqlite3", "uvloop", "ssl"}
-    assert not {one.partition(".")[0] for one in loaded_by("worker")} & heavy
+    assert not {one.partition(".")[0] for one in loaded_by("server.worker")} & heavy
 
 
 def test_a_worker_knows_nothing_of_the_upper_floors() -> None:
-    ours = {one.removeprefix("rrdns.") for one in loaded_by("worker") if one.startswith("rrdns.")}
+    ours = {one.removeprefix("rrdns.") for one in loaded_by("server.worker") if one.startswith("rrdns.")}
     assert not {one for one in ours if floor(one) in (1, 2, 3, 5)}
 
 
 def test_the_supervisor_is_standard_library_only() -> None:
-    roots = {one.partition(".")[0] for one in loaded_by("supervisor")}
+    roots = {one.partition(".")[0] for one in loaded_by("supervise.supervisor")}
     assert roots - set(sys.stdlib_module_names) <= {"rrdns"}
     assert "asyncio" not in roots
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rrdns import wire
-from rrdns.importer import import_files
-from rrdns.masterfile import MAX_FAULTS, read_file
 from rrdns.model import RRset
+from rrdns.ui.importer import import_files
+from rrdns.ui.masterfile import MAX_FAULTS, read_file
 from rrdns.zonefile import load
 from rrdns.zonefile.naming import yaml_stem, zone_of_master
 from rrdns.zonefile.writer import scalar, zone_yaml

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rrdns import loading
-from rrdns.clock import Clock
-from rrdns.files import Accepted
-from rrdns.loading import Loader, ParserFailed
-from rrdns.store import Store
+from rrdns.control import loading
+from rrdns.control.clock import Clock
+from rrdns.control.files import Accepted
+from rrdns.control.loading import Loader, ParserFailed
+from rrdns.control.store import Store
 from rrdns.wire import name_from_text
 
 ZONE = "'': {type: NS, value: ns.lb.}\nns: {type: A, value: 192.0.2.1}\n"
@@ -148,7 +148,7 @@ async def test_parsing_apart_gives_the_same(zones: Path) -> None:
 
 @pytest.mark.parametrize("ends", ["import sys; sys.exit(3)", "import os; os.kill(os.getpid(), 9)", "print('hello')"])
 async def test_a_parser_that_breaks_is_a_refusal(zones: Path, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
-    monkeypatch.setattr("rrdns.children.command", lambda module: [sys.executable, "-c", ends])
+    monkeypatch.setattr("rrdns.supervise.children.command", lambda module: [sys.executable, "-c", ends])
     with pytest.raises(ParserFailed):
         await loading.parse_apart({"x": b"x" * 1_000_000}, {})
     monkeypatch.setattr(loading, "APART", 0)
@@ -157,7 +157,7 @@ async def test_a_parser_that_breaks_is_a_refusal(zones: Path, monkeypatch: pytes
 
 
 async def test_a_parser_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rrdns.children.command", lambda module: ["sleep", "600"])
+    monkeypatch.setattr("rrdns.supervise.children.command", lambda module: ["sleep", "600"])
     monkeypatch.setattr(loading, "PATIENCE", 0.3)
     with pytest.raises(ParserFailed, match="took over"):
         await loading.parse_apart({}, {})

@@ -14,7 +14,7 @@ import pytest
 
 from rrdns import log
 from rrdns.log import logger
-from rrdns.systemd import Notifier
+from rrdns.supervise.systemd import Notifier
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from rrdns import privileges
-from rrdns.privileges import NET_BIND_SERVICE, Account, PrivilegeError
 from rrdns.settings import Settings
+from rrdns.supervise import privileges
+from rrdns.supervise.privileges import NET_BIND_SERVICE, Account, PrivilegeError
 
 USER = "nobody"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -256,7 +256,7 @@ class Started:
         self.log = folder / f"log-{time.monotonic_ns()}"
         env = {**os.environ, "PYTHONPATH": str(self.home), "PYTHONDONTWRITEBYTECODE": "1"}
         env["RRDNS_SETTINGS"] = settings.to_json()
-        command = [python(account), "-m", "rrdns.supervisor"]
+        command = [python(account), "-m", "rrdns.supervise.supervisor"]
         command += ["--worker-module", "fake_worker", "--control-module", "fake_control"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from link_end import FakeWorker, until
 
-from rrdns import board, link, publisher
+from rrdns import board, link
 from rrdns.answers import AUTHORITATIVE, NAME, AnswerSet, Body, Changes, Node, ZoneAnswers, key
 from rrdns.board import Board
-from rrdns.counters import Ring, Tally
-from rrdns.publisher import Publisher
+from rrdns.control import publisher
+from rrdns.control.counters import Ring, Tally
+from rrdns.control.publisher import Publisher
 from rrdns.wire import name_from_text
 
 LB = name_from_text("lb.")

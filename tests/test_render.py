@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rrdns import answers, render, wire
 from rrdns.answers import DEFAULT, NO_CHANGES, Changes, Node, key
 from rrdns.model import RRset, Service, Zone
-from rrdns.respond import AnswerTable
+from rrdns.server.respond import AnswerTable
 
 
 def name(text: str) -> bytes:

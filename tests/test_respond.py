@@ -15,7 +15,7 @@ from small_zone import ZONE, addresses, name, own, question, small_zone, soa
 
 from rrdns import wire
 from rrdns.answers import AUTHORITATIVE, NXDOMAIN, AnswerSet, Changes, ZoneAnswers, key
-from rrdns.respond import AnswerTable
+from rrdns.server.respond import AnswerTable
 
 
 def table() -> AnswerTable:

@@ -28,10 +28,10 @@ from small_roster import (
     zone,
 )
 
-from rrdns import roster as roster_module
 from rrdns import wire
 from rrdns.model import Check, DataSet, Event, HttpProbe, Override, Pool, RRset, Service, WhenDown
-from rrdns.roster import NOTHING, Roster, UnknownMember
+from rrdns.roster import roster as roster_module
+from rrdns.roster.roster import NOTHING, Roster, UnknownMember
 
 # -------------------------------------------------------------------- the first round
 

@@ -27,7 +27,7 @@ from small_roster import (
 from rrdns import wire
 from rrdns.answers import AnswerSet, Key, key
 from rrdns.model import Check, DataSet, HttpProbe, Pool, Service, State, WhenDown
-from rrdns.roster import NOTHING, Decision, Roster
+from rrdns.roster.roster import NOTHING, Decision, Roster
 
 # -------------------------------------------------------------------- random histories
 

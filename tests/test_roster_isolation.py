@@ -7,8 +7,8 @@ import json
 from small_roster import BAD, CHECK, GOOD, SILENT, dataset, override, served, started, target, told, ttl
 
 from rrdns.model import DataSet, Event, Member, State
-from rrdns.roster import Roster
-from rrdns.verdicts import WITNESS
+from rrdns.roster.roster import Roster
+from rrdns.roster.verdicts import WITNESS
 
 # -------------------------------------------------------------------- self-isolation
 

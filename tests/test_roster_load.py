@@ -28,7 +28,7 @@ from small_roster import (
 from rrdns import wire
 from rrdns.answers import NO_CHANGES, key
 from rrdns.model import DataSet, Health, HttpProbe, Pool, RRset, Service, State
-from rrdns.roster import Roster
+from rrdns.roster.roster import Roster
 
 # -------------------------------------------------------------------- reloads
 

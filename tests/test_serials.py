@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrdns import serials, zonefile
+from rrdns import zonefile
+from rrdns.control import serials
 from rrdns.model import DataSet
 from rrdns.wire import SOA, name_from_text
 

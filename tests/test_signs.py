@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rrdns import board as boards
-from rrdns import signs
 from rrdns.board import Board, born
+from rrdns.ui import signs
 
 
 @pytest.fixture

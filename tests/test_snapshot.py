@@ -11,7 +11,7 @@ from small_roster import APEX, BOTH, WWW, WWW_A, WWW_AAAA, dataset, fail, member
 from rrdns import wire
 from rrdns.answers import Body, Changes, key
 from rrdns.model import DataSet, Member, RRset, Service
-from rrdns.respond import AnswerTable
+from rrdns.server.respond import AnswerTable
 
 
 def addresses(body: Body) -> list[str]:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from rrdns import handover, ports, sockets
-from rrdns.ports import SocketError
+from rrdns.supervise import handover, ports, sockets
+from rrdns.supervise.ports import SocketError
 
 
 @pytest.fixture

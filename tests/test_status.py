@@ -14,10 +14,10 @@ import fake_api
 import pytest
 from fake_api import FakeApi, member
 
-from rrdns import present
 from rrdns.board import SERVING, Board
-from rrdns.console import Column, cut, lay_out, table
-from rrdns.status import page
+from rrdns.ui import present
+from rrdns.ui.console import Column, cut, lay_out, table
+from rrdns.ui.status import page
 
 
 def text(status: fake_api.Json, width: int = 100) -> str:

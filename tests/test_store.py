@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from rrdns.clock import Clock, Moment
+from rrdns.control.clock import Clock, Moment
+from rrdns.control.statefile import StateFile
+from rrdns.control.store import NAME, REFRESH, Store
 from rrdns.model import Event, Health, Override, Result, State
-from rrdns.statefile import StateFile
-from rrdns.store import NAME, REFRESH, Store
 
 UP = Health(State.UP, 900.0, 0, 7, 3, 0.0, 999.0, "HTTP 200", 0.01)
 DOWN = Health(State.DOWN, 950.0, 3, 1, 6, 400.0, 998.0, "HTTP 503", 0.2)

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from rrdns import board, ports
+from rrdns import board
 from rrdns.board import CONTROL, FIRST_WORKER, SUPERVISOR, Board
 from rrdns.settings import Settings
+from rrdns.supervise import ports
 
 TESTS = Path(__file__).parent
 PATIENCE = 40.0  # for a busy machine; what is waited for usually comes in a tenth of a second
@@ -47,14 +48,14 @@ def free_port() -> int:
 
 
 class Server:
-    """`python -m rrdns.supervisor` on a folder, and what can be seen of it from outside."""
+    """`python -m rrdns.supervise.supervisor` on a folder, and what can be seen of it from outside."""
 
     def __init__(self, folder: Path, settings: Settings, **env: str) -> None:
         self.folder = folder
         self.log = folder.parent / f"log-{len(list(folder.parent.glob('log-*')))}"
         path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
         env = {**os.environ, "PYTHONPATH": path, "RRDNS_SETTINGS": settings.to_json(), **env}
-        command = [sys.executable, "-m", "rrdns.supervisor"]
+        command = [sys.executable, "-m", "rrdns.supervise.supervisor"]
         command += ["--worker-module", "fake_worker", "--control-module", "fake_control"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=env, stderr=log, stdin=subprocess.DEVNULL)

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from rrdns import screen, top
-from rrdns.console import joined
-from rrdns.keys import Keys
-from rrdns.screen import Link, picture
-from rrdns.view import SORTS, Scene, View, press
+from rrdns.ui import screen, top
+from rrdns.ui.console import joined
+from rrdns.ui.keys import Keys
+from rrdns.ui.screen import Link, picture
+from rrdns.ui.view import SORTS, Scene, View, press
 
 SIZES = [(80, 24), (200, 60), (40, 10), (132, 43)]
 
@@ -139,7 +139,7 @@ def test_alarms_stand_at_the_top() -> None:
 
 
 def rows(view: View, status: fake_api.Json) -> list[str]:
-    from rrdns.view import chosen_members
+    from rrdns.ui.view import chosen_members
 
     return [row.name for row in chosen_members(Scene.of(status), view)]
 
@@ -247,7 +247,7 @@ def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
 
 def test_the_source_counts_queries_from_the_board(tmp_path: Path) -> None:
     from rrdns.board import SERVING, Board
-    from rrdns.client import Client
+    from rrdns.ui.client import Client
 
     board = Board(tmp_path / "board", rows=3)
     for row in range(3):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rrdns import files, watcher
+from rrdns.control import files, watcher
 
 
 class Watch:

@@ -18,7 +18,7 @@ from worker_process import wait_until, worker
 
 from rrdns import board
 from rrdns.answers import AnswerSet, Changes, key
-from rrdns.respond import AnswerTable
+from rrdns.server.respond import AnswerTable
 from rrdns.server.udp import BatchSocket, PlainSocket, batches_work
 from rrdns.settings import Settings
 

@@ -113,7 +113,7 @@ def worker(
                 *prefix,
                 sys.executable,
                 "-m",
-                "rrdns.worker",
+                "rrdns.server.worker",
                 "--index=0",
                 f"--board={run / 'board'}",
                 f"--link={fds[0]}",

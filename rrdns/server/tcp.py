@@ -14,7 +14,7 @@ import select
 import socket
 from collections import OrderedDict
 
-from rrdns.respond import AnswerTable
+from rrdns.server.respond import AnswerTable
 
 READ = 65536
 MAX_UNSENT = 131072  # above this a client that does not read its answers is not read from

@@ -20,8 +20,8 @@ import socket
 import sys
 from array import array
 
-from rrdns.respond import AnswerTable, truncated
-from rrdns.rings import Entry
+from rrdns.server.respond import AnswerTable, truncated
+from rrdns.server.rings import Entry
 
 BATCH = 64
 BUFFER = 4096  # a query is far smaller; a longer datagram arrives cut off and is FORMERR

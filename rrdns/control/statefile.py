@@ -1,0 +1,352 @@
+"""StateFile: the sqlite file below the state directory. Blocking; `store` calls it from a thread of its own.
+
+Holds what a restart needs (health, overrides, serials), what people ask for (events), and the journal of
+inputs, from which decisions can be replayed. A file that is damaged or of another version is moved aside and a
+new one begun; a symbolic link is refused. Raises OSError and sqlite3.Error; what then is `store`'s business.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rrdns.control.clock import Moment
+from rrdns.model import Health, Override, State
+
+VERSION = 1
+EVENTS = 10_000  # kept at most
+EVENTS_AGE = 90 * 86400.0
+JOURNAL = 500_000  # rows; a row is a run of equal results
+JOURNAL_AGE = 8 * 86400.0
+KEPT_ASIDE = 3  # damaged files; older ones are removed
+
+_TABLES = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE health(target TEXT PRIMARY KEY, state TEXT, since REAL, failures INTEGER, successes INTEGER,
+    need INTEGER, relapse_at REAL, seen REAL, reason TEXT, took REAL, boot TEXT, mono REAL, wall REAL) WITHOUT ROWID;
+CREATE TABLE overrides(pool TEXT, member TEXT, word TEXT, owner TEXT, reason TEXT, since_wall REAL, until REAL,
+    until_wall REAL, boot TEXT, mono REAL, wall REAL, PRIMARY KEY(pool, member, word)) WITHOUT ROWID;
+CREATE TABLE serials(zone TEXT PRIMARY KEY, serial INTEGER, digest TEXT) WITHOUT ROWID;
+CREATE TABLE events(id INTEGER PRIMARY KEY, time REAL, subject TEXT, name TEXT, before TEXT, after TEXT, why TEXT);
+CREATE TABLE journal(id INTEGER PRIMARY KEY, first REAL, last REAL, kind TEXT, key TEXT, count INTEGER, data TEXT);
+CREATE INDEX journal_last ON journal(last);
+"""
+
+EventRow = tuple[float, str, str, str, str, str]
+JournalRow = tuple[int, float, float, str, str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHealth:
+    """Health as it was at a moment; its times count on that moment's clock."""
+
+    health: Health
+    at: Moment
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction writes. None in `health` removes; `overrides` replaces them all."""
+
+    health: dict[str, KeptHealth | None] = field(default_factory=dict)
+    overrides: tuple[tuple[Override, Moment], ...] | None = None
+    serials: dict[str, tuple[int, str]] = field(default_factory=dict)
+    meta: dict[str, str] = field(default_factory=dict)
+    events: list[EventRow] = field(default_factory=list)
+    journal: list[JournalRow] = field(default_factory=list)
+    anew: bool = False
+    """Health, overrides and serials are complete: what stands in the file goes."""
+    durable: bool = False
+    """On the disk, not only in the system's hands, when the write returns."""
+    prune: bool = False
+
+
+@dataclass(slots=True)
+class Kept:
+    """What a file held. `notes`: what was wrong with it, for the log."""
+
+    health: dict[str, KeptHealth] = field(default_factory=dict)
+    overrides: list[tuple[Override, Moment]] = field(default_factory=list)
+    serials: dict[str, tuple[int, str]] = field(default_factory=dict)
+    meta: dict[str, str] = field(default_factory=dict)
+    events: list[EventRow] = field(default_factory=list)
+    last_journal: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+class _Unusable(Exception):
+    """The file is damaged or not ours; the message says how."""
+
+
+class StateFile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        self._identity = (0, 0)
+
+    def open(self, damaged: str = "") -> Kept:
+        """Opens or makes the file and gives what it holds; `damaged`: a write found it so, begin a new one."""
+        self.close()
+        try:
+            if damaged:
+                raise _Unusable(f"it is damaged ({damaged})")
+            return self._open()
+        except _Unusable as error:
+            aside = self._move_aside()
+            try:
+                kept = self._open()
+            except _Unusable as again:
+                raise OSError(f"{self.path}: {again}, and so is a new one") from again
+            kept.notes.append(f"{self.path}: {error}; moved to {aside.name}, a new one is begun")
+            return kept
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error:
+                pass  # what could not be written has been reported when it was tried
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file this process opened still stands at its path."""
+        if self._connection is None:
+            return False
+        try:
+            found = self.path.lstat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def write(self, batch: Batch, wall: float) -> None:
+        """All of the batch or nothing of it. A full disk costs the journal first: the rest is tried without it."""
+        try:
+            self._write(batch, wall)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL or not batch.journal:
+                raise
+            batch.journal = []
+            self._write(batch, wall)
+
+    def journal(self, since: float = 0.0) -> Iterator[JournalRow]:
+        """The inputs since a wall time, oldest first."""
+        rows = self._db.execute(
+            "SELECT id, first, last, kind, key, count, data FROM journal WHERE last >= ? ORDER BY first, id", (since,)
+        )
+        yield from rows
+
+    # ------------------------------------------------------------------ opening
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.OperationalError("the state file is not open")
+        return self._connection
+
+    def _open(self) -> Kept:
+        self._identity = self._claim()
+        connection = sqlite3.connect(self.path, timeout=2.0, isolation_level=None, check_same_thread=False)
+        try:
+            version = self._prepare(connection)
+            if version not in (0, VERSION):
+                raise _Unusable(f"it is of version {version}, this rrdns writes version {VERSION}")
+            kept = _read(connection)
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if is_damage(error):
+                raise _Unusable(f"it is damaged ({error})") from error
+            raise
+        except _Unusable:
+            connection.close()
+            raise
+        self._connection = connection
+        return kept
+
+    def _claim(self) -> tuple[int, int]:
+        """Makes sure that the path is a plain file of ours, made if need be, and that no link leads elsewhere."""
+        for name in (self.path, *self._companions()):
+            if name.is_symlink():
+                raise OSError(f"{name} is a symbolic link; remove it: rrdns does not write through links")
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        try:
+            found = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(f"{self.path} is no plain file; remove it")
+        return found.st_dev, found.st_ino
+
+    def _companions(self) -> tuple[Path, Path]:
+        return self.path.with_name(self.path.name + "-wal"), self.path.with_name(self.path.name + "-shm")
+
+    def _prepare(self, connection: sqlite3.Connection) -> int:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA journal_size_limit=4194304")
+        connection.execute("PRAGMA trusted_schema=OFF")
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version == 0:
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise _Unusable("it is the database of another program")
+            connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version={VERSION};COMMIT;")
+        return version
+
+    def _move_aside(self) -> Path:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}-{number}")
+        self.path.rename(aside)
+        for companion in self._companions():
+            if companion.exists():
+                companion.rename(aside.with_name(aside.name + companion.name[len(self.path.name) :]))
+        olds = [
+            p for p in self.path.parent.glob(f"{self.path.name}.corrupt-*") if not p.name.endswith(("-wal", "-shm"))
+        ]
+        for old in sorted(olds, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT_ASIDE:]:
+            if old != aside:
+                for name in (old, old.with_name(old.name + "-wal"), old.with_name(old.name + "-shm")):
+                    name.unlink(missing_ok=True)
+        return aside
+
+    # ------------------------------------------------------------------ writing
+
+    def _write(self, batch: Batch, wall: float) -> None:
+        db = self._db
+        db.execute(f"PRAGMA synchronous={'FULL' if batch.durable else 'NORMAL'}")
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            _put(db.executemany, batch)
+            if batch.prune:
+                _prune(db, wall)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+_HEALTH = "INSERT OR REPLACE INTO health VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_OVERRIDE = "INSERT OR REPLACE INTO overrides VALUES(?,?,?,?,?,?,?,?,?,?,?)"
+
+
+def _put(many: Callable[[str, Iterable[Any]], object], batch: Batch) -> None:
+    many("INSERT OR REPLACE INTO journal VALUES(?,?,?,?,?,?,?)", batch.journal)
+    many("INSERT INTO events(time, subject, name, before, after, why) VALUES(?,?,?,?,?,?)", batch.events)
+    if batch.anew:
+        for table in ("health", "serials"):
+            many(f"DELETE FROM {table} WHERE ?", [(1,)])
+    many("DELETE FROM health WHERE target = ?", [(key,) for key, kept in batch.health.items() if kept is None])
+    many(_HEALTH, [_health_row(key, kept) for key, kept in batch.health.items() if kept is not None])
+    if batch.overrides is not None:
+        many("DELETE FROM overrides WHERE ?", [(1,)])
+        many(_OVERRIDE, [_override_row(override, at) for override, at in batch.overrides])
+    many("INSERT OR REPLACE INTO serials VALUES(?,?,?)", [(zone, *value) for zone, value in batch.serials.items()])
+    many("INSERT OR REPLACE INTO meta VALUES(?,?)", batch.meta.items())
+
+
+def _prune(db: sqlite3.Connection, wall: float) -> None:
+    db.execute("DELETE FROM journal WHERE last < ?", (wall - JOURNAL_AGE,))
+    db.execute("DELETE FROM journal WHERE id <= (SELECT max(id) FROM journal) - ?", (JOURNAL,))
+    db.execute("DELETE FROM events WHERE time < ?", (wall - EVENTS_AGE,))
+    db.execute("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS,))
+
+
+def _health_row(key: str, kept: KeptHealth) -> tuple[object, ...]:
+    health, at = kept.health, kept.at
+    return (
+        key,
+        health.state.value,
+        health.since,
+        health.failures,
+        health.successes,
+        health.need,
+        health.relapse_at,
+        health.seen,
+        health.reason,
+        health.took,
+        at.boot,
+        at.mono,
+        at.wall,
+    )
+
+
+def _override_row(override: Override, at: Moment) -> tuple[object, ...]:
+    return (
+        override.pool,
+        override.member,
+        override.word,
+        override.owner,
+        override.reason,
+        override.since_wall,
+        override.until,
+        override.until_wall,
+        at.boot,
+        at.mono,
+        at.wall,
+    )
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is at fault. A statement that finds no such table or column is damage too."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def _read(db: sqlite3.Connection) -> Kept:
+    """Everything a start needs. Rows that can't be true are left out and counted in a note."""
+    kept = Kept()
+    wrong = 0
+    for row in db.execute("SELECT * FROM health"):
+        try:
+            kept.health[row[0]] = KeptHealth(_health(row), Moment(str(row[10]), float(row[11]), float(row[12])))
+        except (TypeError, ValueError):
+            wrong += 1
+    for row in db.execute("SELECT * FROM overrides ORDER BY since_wall"):
+        try:
+            kept.overrides.append((_override(row), Moment(str(row[8]), float(row[9]), float(row[10]))))
+        except (TypeError, ValueError):
+            wrong += 1
+    for zone, serial, digest in db.execute("SELECT * FROM serials"):
+        if isinstance(serial, int) and 0 <= serial < 1 << 32:
+            kept.serials[str(zone)] = (serial, str(digest))
+        else:
+            wrong += 1
+    kept.meta = {str(key): str(value) for key, value in db.execute("SELECT * FROM meta")}
+    for row in db.execute("SELECT * FROM events ORDER BY id DESC LIMIT ?", (EVENTS,)):
+        if isinstance(row[1], float):
+            subject, name, before, after, why = (str(value) for value in row[2:7])
+            kept.events.append((row[1], subject, name, before, after, why))
+    kept.events.reverse()
+    kept.last_journal = int(db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()[0])
+    if wrong:
+        kept.notes.append(f"{wrong} rows of the state file could not be understood and were left out")
+    return kept
+
+
+def _health(row: tuple[Any, ...]) -> Health:
+    since, relapse_at, seen, took = (float(row[index]) for index in (2, 6, 7, 9))
+    failures, successes, need = (int(row[index]) for index in (3, 4, 5))
+    if min(failures, successes, need) < 0 or need > 1000 or not all(map(math.isfinite, (since, relapse_at, seen))):
+        raise ValueError("no counters and times that can be")
+    return Health(State(row[1]), since, failures, successes, need, relapse_at, seen, str(row[8]), took)
+
+
+def _override(row: tuple[Any, ...]) -> Override:
+    if row[2] not in ("drain", "disable"):
+        raise ValueError("an unknown word")
+    until, until_wall = (None if value is None else float(value) for value in row[6:8])
+    return Override(str(row[0]), str(row[1]), str(row[2]), str(row[3]), str(row[4]), float(row[5]), until, until_wall)

@@ -1,0 +1,238 @@
+"""A pool at work: its hosts as they are judged now, whom it answers with, and the rings of its services. Floor 3.
+
+One `Duty` per pool, owned by the roster, which tells it what changed and asks it for answers. Everything that
+costs is kept: hosts until one of their checks changes its verdict, the order of a ring until the serving hosts
+change, the bytes of a ring for each TTL. Must not know: results, zones, other pools, when things happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from rrdns import failover, render, schedulers, wire
+from rrdns.answers import AnswerSet
+from rrdns.failover import Entries, Host, Selection
+from rrdns.model import Override, Pool, Service, State
+from rrdns.roster.verdicts import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One family of one kind of ring: who may stand in it, and each slot as indices into `entries`."""
+
+    entries: Entries
+    slots: tuple[tuple[int, ...], ...]
+    pages: int
+
+    def members(self) -> tuple[tuple[str, ...], ...]:
+        names = self.entries.names
+        return tuple(tuple([names[index] for index in slot]) for slot in self.slots)
+
+    def packed(self) -> list[tuple[bytes, ...]]:
+        packed = self.entries.packed
+        return [tuple([packed[index] for index in slot]) for slot in self.slots]
+
+
+ABSENT = "absent"  # the state, in words, of what was not there before
+
+EMPTY = Order(failover.NO_ENTRIES, (), 1)
+
+
+@lru_cache(maxsize=64)
+def _slots(weights: tuple[int, ...], answers: int, scheduler: str, page: int) -> tuple[tuple[int, ...], ...]:
+    """Pools of like weights share their order; that is what a mass event consists of."""
+    return schedulers.ring(weights, answers, scheduler, page)
+
+
+def wide(answers: int, size: int) -> int:
+    """How many of `size` addresses an answer holds, for the scheduler (0: all), at most MAX_ADDRESSES."""
+    if answers == 0 or answers >= size:
+        return 0 if size <= render.MAX_ADDRESSES else render.MAX_ADDRESSES
+    return min(answers, render.MAX_ADDRESSES)
+
+
+class Duty:
+    """`targets`: for each member and each of its addresses the keys of its targets. `services`: those that answer
+    from this pool. `due`: members one of whose checks may soon change its verdict. `words`: each member's state
+    as people were told it; `touched`: members judged anew since. `last`: who served when last somebody was up."""
+
+    __slots__ = (
+        "_bodies",
+        "_orders",
+        "decided_at",
+        "due",
+        "hosts",
+        "last",
+        "overrides",
+        "page",
+        "pool",
+        "selection",
+        "services",
+        "targets",
+        "touched",
+        "words",
+    )
+
+    def __init__(self, pool: Pool, targets: Keys) -> None:
+        self.pool = pool
+        self.targets = targets
+        self.overrides: dict[str, Override] = {}
+        self.services: tuple[Service, ...] = ()
+        self.hosts: list[Host] = []
+        self.due: set[int] = set()
+        self.words: list[str] = []
+        self.touched: set[int] = set()
+        self.selection = Selection(ABSENT, "", (), "available")
+        self.last: tuple[str, ...] = ()
+        self.page = 0
+        self.decided_at = float("-inf")
+        self._orders: dict[tuple[int, str], tuple[Order, Order]] = {}
+        self._bodies: dict[tuple[int, str, int], tuple[AnswerSet | None, AnswerSet | None]] = {}
+
+    def follow(self, before: Duty) -> None:
+        """Takes over from the same pool as it was before a reload what does not depend on its files."""
+        self.last, self.page, self.selection = before.last, before.page, before.selection
+        words = dict(zip((one.name for one in before.pool.members), before.words, strict=True))
+        self.words = [words.get(one.name, ABSENT) for one in self.pool.members]
+        self.overrides = {name: one for name, one in before.overrides.items() if self.index(name) is not None}
+
+    def index(self, member: str) -> int | None:
+        return next((index for index, one in enumerate(self.pool.members) if one.name == member), None)
+
+    # ------------------------------------------------------------------ hosts
+
+    def judge_all(self, judged: Mapping[str, State], pending: Mapping[str, bool]) -> None:
+        self.hosts = [self._host(index, judged) for index in range(len(self.pool.members))]
+        self.due = {index for index in range(len(self.hosts)) if self._is_due(index, judged, pending)}
+        self.words = self.words or [one.word for one in self.hosts]
+        self.touched = set(range(len(self.hosts)))
+
+    def judge(self, index: int, judged: Mapping[str, State], pending: Mapping[str, bool]) -> None:
+        """One member anew, after a verdict, a counter or its override changed."""
+        self.hosts[index] = self._host(index, judged)
+        (self.due.add if self._is_due(index, judged, pending) else self.due.discard)(index)
+        self.touched.add(index)
+
+    def _host(self, index: int, judged: Mapping[str, State]) -> Host:
+        member = self.pool.members[index]
+        override = self.overrides.get(member.name)
+        states = [failover.address_state([judged[key] for key in keys]) for keys in self.targets[index]]
+        return failover.host(member, states, self.pool.families, override.word if override else None)
+
+    def _is_due(self, index: int, judged: Mapping[str, State], pending: Mapping[str, bool]) -> bool:
+        """Whether an address of the member may soon change its verdict.
+
+        | the address is | when                                                        |
+        |----------------|-------------------------------------------------------------|
+        | up or unknown  | any of its checks is pending                                |
+        | down           | all of its checks that say down are: else it stays down     |
+        """
+        for keys in self.targets[index]:
+            against = [key for key in keys if judged[key] is State.DOWN]
+            if all(pending[key] for key in against) if against else any(pending[key] for key in keys):
+                return True
+        return False
+
+    # ------------------------------------------------------------------ who serves
+
+    def asked(self) -> failover.Asked:
+        return failover.Asked(self.pool, self.hosts, self.last)
+
+    def select(self, selection: Selection, now: float) -> None:
+        """Puts a decision in force."""
+        self.decided_at = now
+        if selection.serving != self.selection.serving or selection.servfail != self.selection.servfail:
+            self._orders.clear()
+            self._bodies.clear()
+        if selection.rung in ("available", "drained"):
+            self.last = tuple([one.name for one in selection.serving])
+        self.selection = selection
+
+    def without(self, member: str) -> Selection:
+        """What would be decided if the member had no override."""
+        hosts = [
+            replace(one, drained=False, disabled=False, available=one.state is State.UP and one.weight > 0)
+            if one.name == member
+            else one
+            for one in self.hosts
+        ]
+        return failover.decide(self.pool, hosts, self.last)
+
+    def has_timed(self) -> bool:
+        """Whether an override of a member ends by itself."""
+        return any(one.until is not None for one in self.overrides.values())
+
+    # ------------------------------------------------------------------ TTL
+
+    def pending(self) -> list[int]:
+        """Members whose counters shorten the TTL: those in the answer that may leave it or change, and those
+        outside that would come in. DESIGN's rule, with who can come in told by the rung we stand on."""
+        if not self.due:
+            return []
+        names = {one.name for one in self.selection.serving}
+        open_to_all = self.selection.rung != "available"
+        found = []
+        for index in sorted(self.due):
+            one = self.hosts[index]
+            enters = open_to_all or (one.weight > 0 and not one.drained)
+            if not one.disabled and (one.name in names or enters):
+                found.append(index)
+        return found
+
+    def ends_soon(self, now: float, within: float) -> Iterator[Override]:
+        """Overrides that run out within that time and whose end changes who serves."""
+        for member, override in sorted(self.overrides.items()):
+            if override.until is not None and override.until - within <= now:
+                after = self.without(member)
+                if after.serving != self.selection.serving or after.servfail != self.selection.servfail:
+                    yield override
+
+    # ------------------------------------------------------------------ rings
+
+    def orders(self, service: Service) -> tuple[Order, Order]:
+        """The IPv4 and the IPv6 order of a service's ring."""
+        kind = (service.answers, service.scheduler)
+        found = self._orders.get(kind)
+        if found is None:
+            v4, v6 = (failover.entries(self.selection.serving, size) for size in (4, 16))
+            found = self._orders[kind] = (self._order(v4, service), self._order(v6, service))
+        return found
+
+    def _order(self, entries: Entries, service: Service) -> Order:
+        if not entries.names:
+            return EMPTY
+        answers = wide(service.answers, len(entries.names))
+        pages = schedulers.pages(entries.weights, answers, service.scheduler)
+        return Order(entries, _slots(entries.weights, answers, service.scheduler, self.page % pages), pages)
+
+    def pages(self) -> int:
+        """The largest number of pages any ring of this pool has."""
+        return max((order.pages for orders in self._orders.values() for order in orders), default=1)
+
+    def rings(self, service: Service, ttl: int) -> tuple[AnswerSet | None, AnswerSet | None]:
+        """The A and the AAAA ring of a service; None: that family has nothing, NODATA."""
+        kind = (service.answers, service.scheduler, ttl)
+        found = self._bodies.get(kind)
+        if found is None:
+            v4, v6 = self.orders(service)
+            found = (
+                render.address_ring(wire.A, v4.packed(), ttl) or self._nothing(4),
+                render.address_ring(wire.AAAA, v6.packed(), ttl) or self._nothing(16),
+            )
+            self._bodies[kind] = found
+        return found
+
+    def turn(self) -> None:
+        """The next page of rings whose sequence is longer than one."""
+        self.page += 1
+        self._orders.clear()
+        self._bodies.clear()
+
+    def _nothing(self, size: int) -> AnswerSet | None:
+        """SERVFAIL when the pool says so, for a family its members have."""
+        if not self.selection.servfail:
+            return None
+        has = any(len(failover.packed(text)) == size for member in self.pool.members for text in member.addresses)
+        return render.SERVFAIL_SET if has else None

@@ -1,0 +1,360 @@
+"""Roster: who is on duty now, and why. The one stateful object; floor 3, pure: `now` is an argument.
+
+Everything that can change an answer comes in by a door: `load`, `observe`, `override`, `clear`, `advance`; each
+gives a `Decision`, the changed part of the table and what there is to tell. The same calls give the same
+decisions. `note` and `flush` are the two halves of `observe`, for many results and one decision. Pictures for
+people are drawn by `snapshot.py` and `explanation.py`. Must not know: sockets, files, clocks, processes, how a
+probe is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from rrdns import failover, isolation, wire
+from rrdns.answers import DEFAULT, DNAME, NO_CHANGES, AnswerSet, Changes, Key, Node, ZoneAnswers, key
+from rrdns.model import DataSet, Event, Health, Override, Result, Service, Target
+from rrdns.roster import explanation, snapshot, telling, verdicts
+from rrdns.roster.duty import Duty
+from rrdns.roster.statics import Difference, Statics, Table, put
+from rrdns.roster.verdicts import Keys, Verdicts
+
+_A = wire.A.to_bytes(2, "big")
+PAGE_EVERY = 5.0  # seconds a page of a ring stands, where the sequence has several
+BIG = 100  # members; a bigger pool takes milliseconds to decide, so its results are taken together,
+GAP = 0.05  # that many seconds of them
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one call changed in the table, and the transitions it stands for."""
+
+    changes: Changes
+    events: tuple[Event, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.events)
+
+
+NOTHING = Decision(NO_CHANGES, ())
+
+
+class UnknownMember(LookupError):
+    """No such member in that pool; the message says so."""
+
+
+class Roster:
+    """`start_wait`: seconds after the first load from which `settled` no longer waits; None: it waits for ever."""
+
+    def __init__(
+        self, start_wait: float | None = None, isolation_hold: float = 60.0, witness: Iterable[str] = ()
+    ) -> None:
+        self.dataset = DataSet()
+        self.statics = Statics()
+        self.verdicts = Verdicts(isolation_hold, witness)
+        self.duties: dict[str, Duty] = {}
+        self.services: dict[bytes, Service] = {}
+        self.ttls: dict[bytes, tuple[int, str]] = {}
+        """Of each service the TTL in force, and why it is not its full one."""
+        self._start_wait = start_wait
+        self._first_load: float | None = None
+        self._now = 0.0
+        self._users: Mapping[str, tuple[tuple[str, int], ...]] = {}
+        self._held = False
+        self._dirty: set[str] = set()
+        self._timed: set[str] = set()
+        """Pools with an override that ends by itself."""
+        self._paged: set[str] = set()
+        self._next_page: float | None = None
+        self._events: list[Event] = []
+        self._restored: tuple[Override, ...] = ()
+        self._table = Table()
+
+    # ------------------------------------------------------------------ what is in force
+
+    @property
+    def answers(self) -> Mapping[Key, AnswerSet]:
+        return MappingProxyType(self._table.answers)
+
+    @property
+    def nodes(self) -> Mapping[bytes, Node]:
+        return MappingProxyType(self._table.nodes)
+
+    @property
+    def zones(self) -> Mapping[bytes, ZoneAnswers]:
+        return MappingProxyType(self._table.zones)
+
+    @property
+    def overrides(self) -> tuple[Override, ...]:
+        return tuple(
+            duty.overrides[member] for _, duty in sorted(self.duties.items()) for member in sorted(duty.overrides)
+        )
+
+    def targets(self) -> Mapping[str, Target]:
+        """All targets to be probed, the guard's witnesses among them."""
+        return MappingProxyType(self.verdicts.all_targets())
+
+    def health(self, key: str) -> Health:
+        """What to keep of a target over a restart."""
+        return self.verdicts.believed(key)
+
+    def pace(self, key: str) -> float:
+        """Seconds to the target's next probe, without jitter."""
+        return self.verdicts.pace(key)
+
+    def settled(self, now: float) -> bool:
+        """Whether every target has a verdict (the first round is done), or `start_wait` is over."""
+        if self._first_load is None:
+            return False
+        waited = self._start_wait is not None and now - self._first_load >= self._start_wait
+        return waited or self.verdicts.unknown == 0
+
+    def ring_members(self, key: Key) -> tuple[tuple[str, ...], ...]:
+        """For each slot of a POOL's ring the members in the order they are answered; () for anything else."""
+        service = self.services.get(key[:-2])
+        ring = self._table.answers.get(key)
+        if service is None or ring is None or not ring.counted:
+            return ()
+        v4, v6 = self.duties[service.pool].orders(service)
+        return (v4 if key.endswith(_A) else v6).members()
+
+    def snapshot(self, now: float, wall: float | None = None) -> dict[str, Any]:
+        """The parts of `status --json` that are known here, with ages for times; `wall` gives overrides theirs."""
+        return snapshot.snapshot(self, now, wall)
+
+    def explain(self, name: bytes, rtype: int, now: float) -> dict[str, Any]:
+        """Why the answer to a question is what it is: see `explanation.py`."""
+        return explanation.explain(self, name, rtype, now)
+
+    # ------------------------------------------------------------------ the files
+
+    def restore(self, kept: Mapping[str, Health], overrides: Iterable[Override]) -> None:
+        """What outlived the last process, for the first load to take up."""
+        self.verdicts.restore(kept)
+        self._restored = tuple(overrides)
+
+    def load(self, dataset: DataSet, now: float) -> Decision:
+        """Another data set in force, as a whole; what is known of targets and members that stay is kept."""
+        first, self._first_load = self._first_load is None, self._first_load if self._first_load is not None else now
+        self._now = now
+        if not first:
+            self._events += telling.reloaded(self.dataset, dataset, self.duties, now)
+        aims = verdicts.aims(dataset)
+        self.verdicts.load(aims)
+        self._users = aims.users
+        changes = self._load_zones(dataset)
+        self.dataset = dataset
+        self._load_pools(dataset, aims.keys, now)
+        changes.sets.update(self._decide(sorted(self._dirty), now))
+        if first:  # a start is no transition; what became of a kept override is worth telling
+            self._events = [event for event in self._events if event.subject == "override"]
+        return self._decision(Changes(changes.sets, changes.nodes, changes.zones))
+
+    def _load_zones(self, dataset: DataSet) -> Difference:
+        """Puts the static table in force; gives what really changed in it."""
+        wanted = self.statics.load(dataset.zones)
+        services = self.statics.services()
+        for name in self.services.keys() - services.keys():
+            self.ttls.pop(name, None)
+            for rtype in (wire.A, wire.AAAA):
+                wanted.sets.setdefault(key(name, rtype), None)
+        self.services = services
+        return self._table.enforce(wanted)
+
+    def _load_pools(self, dataset: DataSet, keys: Mapping[str, Keys], now: float) -> None:
+        old, self.duties, self._paged = self.duties, {}, set()
+        for name in sorted(dataset.pools):
+            pool, before = dataset.pools[name], old.get(name)
+            if before is not None and before.pool == pool and before.targets == keys[name]:
+                self.duties[name] = before
+                continue
+            duty = self.duties[name] = Duty(pool, keys[name])
+            if before is not None:
+                duty.follow(before)
+        self._take_up(now)
+        serving: dict[str, list[Service]] = {}
+        for service in self.services.values():
+            serving.setdefault(service.pool, []).append(service)
+        for name, duty in self.duties.items():
+            duty.services = tuple(serving.get(name, ()))
+            if not duty.hosts:
+                duty.judge_all(self.verdicts.judged, self.verdicts.pending)
+        self._dirty = set(self.duties)
+
+    def _take_up(self, now: float) -> None:
+        """Overrides of the last process, once the pools are there."""
+        for override in self._restored:
+            duty = self.duties.get(override.pool)
+            if duty is None or duty.index(override.member) is None:
+                self._events.append(telling.lost(override, now))
+            else:
+                duty.overrides[override.member] = override
+        self._restored = ()
+        self._timed = {name for name, duty in self.duties.items() if duty.has_timed()}
+
+    # ------------------------------------------------------------------ results
+
+    def observe(self, key: str, result: Result, now: float) -> Decision:
+        """One result, and what follows from it; a big pool that was decided just now follows at `next_deadline`."""
+        self.note(key, result, now)
+        return self.flush(now, patient=True)
+
+    def note(self, key: str, result: Result, now: float) -> None:
+        """One result, kept in mind for `flush`."""
+        self.verdicts.note(key, result, now)
+        if self.verdicts.changed:
+            self._take_verdicts()
+
+    def _take_verdicts(self) -> None:
+        """Judges the members anew whose checks have news."""
+        for target in self.verdicts.changed:
+            for pool, index in self._users[target]:
+                self._judge(self.duties[pool], index)
+        self.verdicts.changed.clear()
+
+    def flush(self, now: float, patient: bool = False) -> Decision:
+        """What follows from all that was noted, in one decision; `patient` leaves big pools that were decided
+        just now to `next_deadline`."""
+        self._now = now
+        if self._held != self.verdicts.held:  # everybody's TTL
+            self._held = self.verdicts.held
+            self._dirty = set(self.duties)
+        names = sorted(name for name in self._dirty if not patient or now >= self._due(name))
+        if not names and not self._events and not self.verdicts.events:
+            return NOTHING
+        return self._decision(Changes(self._decide(names, now), {}, {}))
+
+    def _due(self, name: str) -> float:
+        """When a pool may be decided again."""
+        duty = self.duties[name]
+        return duty.decided_at + GAP if len(duty.hosts) > BIG else duty.decided_at
+
+    def _judge(self, duty: Duty, index: int) -> None:
+        duty.judge(index, self.verdicts.judged, self.verdicts.pending)
+        self._dirty.add(duty.pool.name)
+
+    def _decision(self, changes: Changes) -> Decision:
+        events, self._events = tuple(self._events), []
+        return Decision(changes or NO_CHANGES, events) if changes or events else NOTHING
+
+    def _decide(self, names: Collection[str], now: float) -> dict[Key, AnswerSet | None]:
+        """Decides pools that something happened to, in one step, and renders what came out differently."""
+        self._dirty.difference_update(names)
+        self._events += self.verdicts.events
+        self.verdicts.events.clear()
+        selections = failover.decide_all({name: self.duties[name].asked() for name in names})
+        changed: dict[Key, AnswerSet | None] = {}
+        for name in names:
+            duty = self.duties[name]
+            self._events += telling.decided(duty, selections[name], self.verdicts, now)
+            duty.select(selections[name], now)
+            self._render(duty, now, changed)
+            (self._paged.add if duty.pages() > 1 else self._paged.discard)(name)
+        if not self._paged:
+            self._next_page = None
+        elif self._next_page is None:
+            self._next_page = now + PAGE_EVERY
+        return changed
+
+    def _render(self, duty: Duty, now: float, changed: dict[Key, AnswerSet | None]) -> None:
+        pending = self._why_pending(duty)
+        for service in duty.services:
+            why = pending or telling.of_ending(duty, service, now)
+            ttl = min(service.ttl, service.ttl_min) if why else service.ttl
+            self.ttls[service.name] = ttl, why
+            for rtype, ring in zip((wire.A, wire.AAAA), duty.rings(service, ttl), strict=True):
+                if ring is None and self._table.nodes[service.name].kind == DNAME:
+                    ring = self._table.answers[key(service.name, DEFAULT)]  # only OWN nodes fall back to it
+                put(self._table.answers, key(service.name, rtype), ring, changed)
+
+    def why_short(self, service: Service, now: float) -> str:
+        """Why a service would answer with `ttl_min` now, in the words of this moment; empty when it would not."""
+        duty = self.duties[service.pool]
+        return self._why_pending(duty) or telling.of_ending(duty, service, now)
+
+    def _why_pending(self, duty: Duty) -> str:
+        return isolation.why(self.verdicts.guard) if self._held else telling.of_pending(duty, self.verdicts)
+
+    # ------------------------------------------------------------------ operators
+
+    def override(self, op: Override, now: float) -> Decision:
+        """An operator's word on one member; replaces the one before. Raises UnknownMember."""
+        duty, index = self._member(op.pool, op.member)
+        before = duty.overrides.get(op.member)
+        if before != op:
+            duty.overrides[op.member] = op
+            (self._timed.add if duty.has_timed() else self._timed.discard)(op.pool)
+            why = telling.by(op.owner, op.reason)
+            self._events.append(telling.overridden(op.pool, op.member, before, op.word, why, now))
+            self._judge(duty, index)
+        return self.flush(now)
+
+    def clear(self, pool: str, member: str, now: float, owner: str = "", reason: str = "") -> Decision:
+        """The `enable` word: the member's override goes, if it has one. Raises UnknownMember."""
+        duty, index = self._member(pool, member)
+        before = duty.overrides.pop(member, None)
+        if before is not None:
+            self._events.append(telling.overridden(pool, member, before, "none", telling.by(owner, reason), now))
+            self._judge(duty, index)
+        return self.flush(now)
+
+    def emptied(self, members: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """Pools that have somebody available now and would not, were these (pool, member) taken away."""
+        away: dict[str, set[str]] = {}
+        for pool, member in members:
+            away.setdefault(pool, set()).add(member)
+        able = {
+            pool: {one.name for one in self.duties[pool].hosts if one.available} for pool in away if pool in self.duties
+        }
+        return tuple(pool for pool in sorted(able) if able[pool] and able[pool] <= away[pool])
+
+    def _member(self, pool: str, member: str) -> tuple[Duty, int]:
+        duty = self.duties.get(pool)
+        if duty is None:
+            raise UnknownMember(f"there is no pool {pool!r}")
+        index = duty.index(member)
+        if index is None:
+            raise UnknownMember(f"pool {pool!r} has no member {member!r}")
+        return duty, index
+
+    # ------------------------------------------------------------------ time
+
+    def advance(self, now: float) -> Decision:
+        """What happens without input: overrides end, or come so near their end that the TTL shrinks; pages turn;
+        a hold ends."""
+        self.verdicts.advance(now)
+        self._take_verdicts()
+        for name in sorted(self._timed):
+            self._expire(self.duties[name], now)
+            self._dirty.add(name)
+        if self._next_page is not None and now >= self._next_page:
+            for name in self._paged:
+                self.duties[name].turn()
+            self._dirty |= self._paged
+            self._next_page = now + PAGE_EVERY
+        return self.flush(now)
+
+    def _expire(self, duty: Duty, now: float) -> None:
+        for index, member in enumerate(duty.pool.members):
+            override = duty.overrides.get(member.name)
+            if override is not None and override.until is not None and override.until <= now:
+                del duty.overrides[member.name]
+                why = "its time is over"
+                self._events.append(telling.overridden(duty.pool.name, member.name, override, "none", why, now))
+                self._judge(duty, index)
+        if not duty.has_timed():
+            self._timed.discard(duty.pool.name)
+
+    def next_deadline(self) -> float | None:
+        """When `advance` has something to do; None: nothing is timed."""
+        timed = (self._next_page, self.verdicts.guard_due())
+        found = [when for when in timed if when is not None] + [self._due(name) for name in self._dirty]
+        for duty in [self.duties[name] for name in self._timed]:
+            for override in duty.overrides.values():
+                if override.until is not None:
+                    near = [override.until - service.ttl for service in duty.services]
+                    found += [max(override.until, self._now), *(when for when in near if when > self._now)]
+        return min(found, default=None)

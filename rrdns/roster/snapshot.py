@@ -1,0 +1,152 @@
+"""The picture of this moment: the roster's parts of `status --json` (DESIGN section 5). Floor 3, pure.
+
+Plain dicts, lists, texts and numbers, ready for JSON. Times are ages in seconds or None for never; the wall clock
+is not known here unless it is given. Answer counts and rates are others' to add. Must not know: how to decide.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rrdns import isolation, wire
+from rrdns.answers import EMPTY, key
+from rrdns.failover import Host
+from rrdns.model import Health, Override, Service, State
+from rrdns.roster import telling
+from rrdns.roster.duty import Duty
+from rrdns.roster.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from rrdns.roster.roster import Roster
+
+Json = dict[str, Any]
+FAMILIES = {"A": wire.A, "AAAA": wire.AAAA}
+
+
+def snapshot(roster: Roster, now: float, wall: float | None = None) -> Json:
+    """`pools`, `services`, `zones`, `overrides` and `isolation`."""
+    return {
+        "pools": {name: pool(duty, roster.verdicts, now, wall) for name, duty in roster.duties.items()},
+        "services": {wire.name_to_text(name): service(roster, one, now) for name, one in roster.services.items()},
+        "zones": _zones(roster),
+        "overrides": [{"pool": one.pool, "member": one.member, **override(one, now, wall)} for one in roster.overrides],
+        "isolation": _isolation(roster, now),
+    }
+
+
+def pool(duty: Duty, verdicts: Verdicts, now: float, wall: float | None = None) -> Json:
+    """One pool: its state, who serves, and every member with every verdict."""
+    selection = duty.selection
+    weights = {one.name: one.weight for one in selection.serving}
+    total = sum(weights.values())
+    members = {}
+    for index, host in enumerate(duty.hosts):
+        weight = weights.get(host.name, 0)
+        at_work = duty.overrides.get(host.name)
+        members[host.name] = {
+            "state": host.word,
+            "why": telling.of_member(duty, index, verdicts),
+            "weight": host.weight,
+            "effective_weight": float(weight),
+            "share": weight / total if total else 0.0,
+            "override": override(at_work, now, wall) if at_work else None,
+            "addresses": _addresses(duty, index, host, verdicts, now),
+        }
+    return {
+        "state": selection.state,
+        "why": selection.why,
+        "serving": [one.name for one in selection.serving],
+        "scheme": None,
+        "holder": None,
+        "queue": [],
+        "quorum": duty.pool.quorum,
+        "scheduler": duty.pool.scheduler,
+        "when_down": duty.pool.when_down.word,
+        "panic": duty.pool.panic,
+        "members": members,
+    }
+
+
+def _addresses(duty: Duty, index: int, host: Host, verdicts: Verdicts, now: float) -> list[Json]:
+    found = []
+    for address, keys in zip(host.addresses, duty.targets[index], strict=True):
+        checks = [(verdicts.targets[key].check.name, verdicts.health[key]) for key in keys]
+        deciding = [one for _, one in checks if one.state is address.state] or [one for _, one in checks]
+        found.append(
+            {
+                "address": address.text,
+                "state": address.state.value,
+                "reason": deciding[0].reason if deciding else "no check",
+                "since": _since(address.state, deciding, now),
+                "checks": [check(name, one, now) for name, one in checks],
+            }
+        )
+    return found
+
+
+def _since(state: State, deciding: list[Health], now: float) -> float | None:
+    """How long the address has been so: up since the last of its checks is, down since the first."""
+    times = [one.since for one in deciding if one.state is not State.UNKNOWN]
+    if not times:
+        return None
+    return now - (max(times) if state is State.UP else min(times))
+
+
+def check(name: str, one: Health, now: float) -> Json:
+    """One check of one address."""
+    return {
+        "check": name,
+        "state": one.state.value,
+        "reason": one.reason,
+        "failures": one.failures,
+        "successes": one.successes,
+        "need": one.need,
+        "took": one.took,
+        "seen_age": now - one.seen if one.seen else None,
+    }
+
+
+def override(one: Override, now: float, wall: float | None = None) -> Json:
+    """`since` is its age where the wall clock is given, `left` what is left of it or None for no end."""
+    return {
+        "word": one.word,
+        "owner": one.owner,
+        "reason": one.reason,
+        "since": max(0.0, wall - one.since_wall) if wall is not None else None,
+        "since_wall": one.since_wall,
+        "left": max(0.0, one.until - now) if one.until is not None else None,
+    }
+
+
+def service(roster: Roster, one: Service, now: float) -> Json:
+    """One POOL name: the TTL in force and its cause, and how long its rings are."""
+    ttl, why = roster.ttls[one.name]
+    rings = {word: roster.answers.get(key(one.name, rtype)) for word, rtype in FAMILIES.items()}
+    slots = {word: len(ring.slots) for word, ring in rings.items() if ring is not None and ring.counted}
+    return {
+        "pool": one.pool,
+        "ttl": ttl,
+        "ttl_max": one.ttl,
+        "ttl_min": min(one.ttl, one.ttl_min),
+        "ttl_why": roster.why_short(one, now) or why if why else "",
+        "types": list(slots),
+        "scheduler": one.scheduler,
+        "answers": one.answers,
+        "slots": slots,
+    }
+
+
+def _zones(roster: Roster) -> Json:
+    found = {}
+    for name in sorted(roster.dataset.zones):
+        nodes = roster.statics.zone(name).nodes
+        names = sum(node.kind != EMPTY for node in nodes.values())
+        found[wire.name_to_text(name)] = {"serial": roster.dataset.zones[name].serial, "names": names}
+    return found
+
+
+def _isolation(roster: Roster, now: float) -> Json:
+    guard = roster.verdicts.guard
+    held = isolation.holding(guard)
+    left = max(0.0, guard.held_since + guard.hold - now) if guard.held_since is not None else None
+    return {"held": held, "why": isolation.why(guard), "left": left, "holds": guard.holds}

@@ -1,0 +1,124 @@
+"""What there is to tell: transitions as events, and the reasons behind states and TTLs in words. Floor 3, pure.
+
+Must not know: how anything is decided; it reads what was decided and says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rrdns import wire
+from rrdns.failover import Selection
+from rrdns.model import DataSet, Event, Override, Service, State
+from rrdns.roster.duty import ABSENT, Duty
+from rrdns.roster.verdicts import Verdicts
+
+SERVED = "served"
+
+# -------------------------------------------------------------------- transitions
+
+
+def decided(duty: Duty, selection: Selection, verdicts: Verdicts, now: float) -> Iterator[Event]:
+    """The transitions of a pool's members since it was last decided, then its own."""
+    pool = duty.pool.name
+    for index in sorted(duty.touched):
+        member, before, after = duty.pool.members[index].name, duty.words[index], duty.hosts[index].word
+        if before != after:
+            by_word = after in ("drained", "disabled")
+            why = of_override(duty, member) if by_word else of_member(duty, index, verdicts)
+            yield Event(now, "member", f"{pool}/{member}", before, after, why)
+            duty.words[index] = after
+    duty.touched.clear()
+    if selection.state != duty.selection.state:
+        yield Event(now, "pool", pool, duty.selection.state, selection.state, selection.why)
+
+
+def reloaded(old: DataSet, new: DataSet, duties: Mapping[str, Duty], now: float) -> Iterator[Event]:
+    """What a reload takes away, and which zones it adds; new pools and members `decided` will tell."""
+    for apex in sorted(old.zones.keys() ^ new.zones.keys()):
+        before, after = (SERVED, ABSENT) if apex in old.zones else (ABSENT, SERVED)
+        yield Event(now, "zone", wire.name_to_text(apex), before, after, "reload")
+    for name, duty in duties.items():
+        members = {one.name for one in new.pools[name].members} if name in new.pools else set()
+        for member in sorted(duty.overrides.keys() - members):
+            yield lost(duty.overrides[member], now)
+        if name not in new.pools:
+            yield Event(now, "pool", name, duty.selection.state, ABSENT, "reload")
+            continue
+        for one, word in zip(duty.pool.members, duty.words, strict=True):
+            if one.name not in members:
+                yield Event(now, "member", f"{name}/{one.name}", word, ABSENT, "reload")
+
+
+def overridden(pool: str, member: str, before: Override | None, after: str, why: str, now: float) -> Event:
+    return Event(now, "override", f"{pool}/{member}", before.word if before else "none", after, why)
+
+
+def lost(override: Override, now: float) -> Event:
+    why = "its member is in no file any more"
+    return overridden(override.pool, override.member, override, "none", why, now)
+
+
+def by(owner: str, reason: str) -> str:
+    """`by root: kernel update`."""
+    return f"by {owner or 'somebody'}" + (f": {reason}" if reason else "")
+
+
+# -------------------------------------------------------------------- reasons
+
+
+def of_member(duty: Duty, index: int, verdicts: Verdicts) -> str:
+    """Why the member's checks say what they say: the reason of the check that decides, with its address where the
+    member has several."""
+    member, host = duty.pool.members[index], duty.hosts[index]
+    down = any(one.state is State.DOWN for one in host.addresses)
+    wanted = State.DOWN if down else host.state
+    text = ""
+    for address, keys in zip(member.addresses, duty.targets[index], strict=True):
+        for key in keys:
+            fits = verdicts.judged[key] is wanted
+            if fits or not text:
+                reason = verdicts.health[key].reason
+                text = f"{address} {reason}" if len(member.addresses) > 1 else reason
+            if fits:
+                return text
+    return text or "no check"
+
+
+def of_override(duty: Duty, member: str) -> str:
+    """`drain by root: kernel update`; empty without one."""
+    override = duty.overrides.get(member)
+    if override is None:
+        return ""
+    return f"{override.word} {by(override.owner, override.reason)}"
+
+
+def of_pending(duty: Duty, verdicts: Verdicts) -> str:
+    """Whose counters shorten the TTL; empty for nobody's."""
+    found = duty.pending()
+    if not found:
+        return ""
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return _counters(duty, found[0], verdicts) + more
+
+
+def _counters(duty: Duty, index: int, verdicts: Verdicts) -> str:
+    name = duty.pool.members[index].name
+    for keys in duty.targets[index]:
+        for key in keys:
+            known, check = verdicts.health[key], verdicts.targets[key].check
+            if not verdicts.pending[key]:
+                continue
+            if known.state is State.UNKNOWN:
+                return f"{name} is being judged"
+            if known.state is State.DOWN:
+                return f"{name} is about to return ({known.successes} of {known.need} successes)"
+            return f"{name} may go down ({known.failures} of {check.fall} failures: {known.reason})"
+    return f"{name} may change"
+
+
+def of_ending(duty: Duty, service: Service, now: float) -> str:
+    """Whose override ends within the service's TTL and changes who serves; empty for nobody's."""
+    for override in duty.ends_soon(now, service.ttl):
+        return f"{override.word} of {override.member} ends within {service.ttl} s"
+    return ""

@@ -1,0 +1,351 @@
+"""The supervisor: the main pid. Starts control and the workers, keeps their sockets, replaces who dies or hangs.
+
+It is the smallest process with the least to do, because nobody watches it: standard library only, it parses
+nothing from the network, and when it is killed all others go on serving; the next start takes them over
+(startup.py, handover.py). The workers' side is crew.py. Must not know: zones, answers, checks.
+
+    phase      waits for                              then
+    loading    control's row says SERVING             opens the DNS sockets, starts the workers
+    serving    SIGTERM or SIGINT                      (watches: children, heartbeats, the orphans' end)
+    ending     workers gone (3 s), then control       leaves nothing behind, returns the exit code
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from rrdns import log
+from rrdns.board import CONTROL, NONE, SERVING, STOPPING, SUPERVISOR
+from rrdns.log import logger
+from rrdns.settings import Settings
+from rrdns.supervise import children, handover, ports
+from rrdns.supervise.children import Child
+from rrdns.supervise.crew import Crew
+from rrdns.supervise.startup import Place, StartError, prepare
+from rrdns.supervise.systemd import Notifier
+
+WORKER, CONTROL_PROCESS = "rrdns.server.worker", "rrdns.control.control"  # modules, run with -m
+TICK = 0.1
+AWAY = 1.0  # a gap in our own ticks: we, or the whole machine, stood still, and nobody is to blame
+PATIENCE = 3.0  # between SIGTERM and SIGKILL
+ALL_SERVE_WAIT = 10.0  # for the last of the workers, before orphans are sent home and READY is said
+CONTROL_PAUSE, CONTROL_PAUSE_MOST, CONTROL_WELL = 0.2, 5.0, 10.0
+
+
+class Supervisor:
+    """One server's life. `tick` does everything; it never waits."""
+
+    def __init__(self, place: Place, notifier: Notifier, worker_module: str, control_module: str) -> None:
+        self.place = place
+        self.notifier = notifier
+        self.control_module = control_module
+        self.board = place.folder.open_board(place.settings.workers)
+        self.board.sign_in(SUPERVISOR)
+        self.env = _environment(place)
+        self.crew = Crew(place, self.board, worker_module, self.env)
+        self.control: Child | None = None
+        self.control_due = 0.0
+        self.control_pause = CONTROL_PAUSE
+        self.control_served = False
+        self.reload_due = False
+        self.opened = 0.0
+        self.announced = False
+        self.orphans = [one for one in place.orphans if one.is_worker]
+        self.orphans_told = 0.0
+        self.orphans_stay = False
+        self.ticked = self.forgiven = time.monotonic()
+        self.ending = 0.0
+        self.control_told = 0.0
+        self.code = 0
+        self.finished = False
+
+    def tick(self, now: float) -> None:
+        if now - self.ticked > AWAY:
+            logger.warning("stood still for %.1f s; all get time to show that they live", now - self.ticked)
+            self.forgiven = now
+        self.ticked = now
+        self.board.beat(SUPERVISOR)
+        self.notifier.feed(now)
+        if not self.ending:
+            self._watch_control(now)
+        if self.ending:
+            self._go_on_ending(now)
+        elif self.opened:
+            self.crew.watch(now, self.forgiven, self._control_serves())
+            self._watch_start(now)
+        elif self._control_serves():
+            self._open(now)
+
+    def reload(self) -> None:
+        """SIGHUP for control; it waits until control serves, before that nothing may be there to catch it."""
+        self.reload_due = True
+
+    # -- control -----------------------------------------------------------------------------------------------
+
+    def _control_serves(self) -> bool:
+        return self.control is not None and self.control.serves()
+
+    def _watch_control(self, now: float) -> None:
+        child = self.control
+        if child is None:
+            if now >= self.control_due:
+                self._start_control(now)
+            return
+        code = child.poll()
+        if code is not None or child.is_lost(now, self.forgiven):
+            self._bury_control(child, code, now)
+        elif child.serves():
+            self.control_served = True
+            child.end_if_hung(now, self.forgiven, children.CONTROL_SILENCE)
+            if self.reload_due and not child.killed:
+                self.reload_due = False
+                child.signal(signal.SIGHUP)
+        else:
+            child.end_if_hung(now, self.forgiven, children.CONTROL_LOADING)
+
+    def _start_control(self, now: float) -> None:
+        try:
+            self.control = Child("control", CONTROL, self.board, children.command(self.control_module), self.env)
+        except OSError as error:
+            logger.error("cannot start control: %s", error)
+            self.control_due = now + CONTROL_PAUSE_MOST
+            if not self.control_served:
+                self.fail(1)
+
+    def _bury_control(self, child: Child, code: int | None, now: float) -> None:
+        self.control = None
+        how = children.how_it_ended(code)
+        if not self.control_served:
+            logger.error("not started: control (pid %d) %s before it could serve", child.pid, how)
+            self.fail(code if code and code > 0 else 1)
+            return
+        child.count_restart()
+        if now - child.started > CONTROL_WELL:
+            self.control_pause = CONTROL_PAUSE
+        self.control_due = now + self.control_pause
+        said = "control (pid %d) %s; the workers answer on, it starts again in %.1f s"
+        logger.error(said, child.pid, how, self.control_pause)
+        self.control_pause = min(2 * self.control_pause, CONTROL_PAUSE_MOST)
+
+    # -- the start ---------------------------------------------------------------------------------------------
+
+    def _open(self, now: float) -> None:
+        for one in self.place.silent:
+            logger.warning("worker pid %d of the earlier server gave no sockets: killed", one.pid)
+            one.signal(signal.SIGKILL)
+        try:
+            self.crew.open(now)
+        except ports.SocketError as error:
+            logger.error("%s", error)
+            self.fail(1)
+            return
+        self.opened = now
+        try:
+            self.place.folder.write_listen(self.place.addresses)
+        except OSError as error:  # a full disk is no reason not to answer
+            logger.error("cannot write %s: %s", self.place.folder.path / "listen", error)
+
+    def _watch_start(self, now: float) -> None:
+        """When the workers serve, the world is told and orphans go home. Once."""
+        if self.announced and not self.orphans:
+            return
+        late = now - max(self.opened, self.forgiven) > ALL_SERVE_WAIT
+        if not self.crew.all_serve() and not (late and self.crew.some_serve()):
+            return
+        if not self.announced:
+            self._announce()
+        self._send_orphans_home(now)
+
+    def _announce(self) -> None:
+        self.announced = True
+        self.board.set(SUPERVISOR, "state", SERVING)
+        where = ", ".join(ports.text(one) for one in self.place.addresses)
+        pids = ", ".join(str(one.pid) for one in self.crew.living())
+        logger.info("serving on %s (control pid %d, workers pid %s)", where, self.board.get(CONTROL, "pid"), pids)
+        self.notifier.say("READY=1", f"STATUS=serving on {where}")
+
+    def _send_orphans_home(self, now: float) -> None:
+        self.orphans = [one for one in self.orphans if one.lives()]
+        if not self.orphans:
+            self.place.folder.forget()
+        elif not self.orphans_told:
+            self.orphans_told = now
+            logger.info("the earlier server's workers (pid %s) are no longer needed and end", _pids(self.orphans))
+            self._signal_orphans(signal.SIGTERM)
+        elif now - max(self.orphans_told, self.forgiven) > PATIENCE:
+            self._signal_orphans(signal.SIGKILL)
+
+    def _signal_orphans(self, number: int) -> None:
+        for one in self.orphans:
+            one.signal(number)
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def fail(self, code: int) -> None:
+        """The start failed. Orphans that serve are worth more than a clean house: the next start finds them."""
+        self.orphans = [one for one in self.orphans if one.lives()]
+        if self.orphans:
+            said = "the earlier server's workers (pid %s) answer on as before, until a start succeeds"
+            logger.warning(said, _pids(self.orphans))
+            self.orphans_stay = True
+            self.orphans = []
+        self.end(code)
+
+    def end(self, code: int = 0) -> None:
+        """Begins the orderly end."""
+        self.code = code
+        self.ending = time.monotonic()
+        self.board.set(SUPERVISOR, "state", STOPPING)
+        self.notifier.say("STOPPING=1")
+        self.crew.signal(signal.SIGTERM)
+        self._signal_orphans(signal.SIGTERM)
+
+    def hurry(self) -> None:
+        self.crew.signal(signal.SIGKILL)
+        self._signal_orphans(signal.SIGKILL)
+        if self.control:
+            self.control.signal(signal.SIGKILL)
+
+    def _go_on_ending(self, now: float) -> None:
+        """Workers and orphans first, control last: it notes what the workers counted."""
+        self.orphans = [one for one in self.orphans if one.lives()]
+        working = self.crew.living()
+        over = now - max(self.ending, self.forgiven)
+        if working or self.orphans:
+            if over > PATIENCE:
+                self.crew.signal(signal.SIGKILL)
+                self._signal_orphans(signal.SIGKILL)
+            if over <= PATIENCE + children.STUBBORN:
+                return
+        control = self.control
+        if control and control.poll() is None:
+            if not self.control_told:
+                self.control_told = now
+                control.signal(signal.SIGTERM)
+            over = now - max(self.control_told, self.forgiven)
+            if over > PATIENCE:
+                control.signal(signal.SIGKILL)
+            if over <= PATIENCE + children.STUBBORN:
+                return
+        self.finished = True
+
+    def close(self) -> None:
+        self.crew.close()
+        self.board.set(SUPERVISOR, "state", NONE)
+        if not self.orphans_stay:
+            self.place.folder.forget()
+        self.place.folder.clean()
+        self.place.release()
+
+    def pids(self) -> list[int]:
+        return [*self.crew.pids(), *([self.control.pid] if self.control else [])]
+
+
+class Signals:
+    """Signals as numbers to be read in the loop, not as interruptions in the middle of something."""
+
+    CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+    def __init__(self) -> None:
+        self._reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        for one in self.CAUGHT:
+            signal.signal(one, lambda number, frame: None)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def wait(self, seconds: float, claims: Sequence[socket.socket] = ()) -> Iterator[int]:
+        """Those that came within that time. Who knocks at a claim only wants to know our pid: let go at once."""
+        poll = select.poll()
+        poll.register(self._reader, select.POLLIN)
+        at = {claim.fileno(): claim for claim in claims}
+        for number in at:
+            poll.register(number, select.POLLIN)
+        for number, _ in poll.poll(seconds * 1000):
+            if number != self._reader:
+                with contextlib.suppress(OSError):
+                    at[number].accept()[0].close()
+                continue
+            yield from os.read(self._reader, 256)
+
+
+def run(
+    settings: Settings, worker_module: str = "rrdns.server.worker", control_module: str = "rrdns.control.control"
+) -> int:
+    """Serves until told to end; the exit code."""
+    log.setup("supervisor", settings.log_format, settings.log_level)
+    signals = Signals()
+    terminal = os.isatty(2)
+    notifier = Notifier()
+    try:
+        place = prepare(settings)
+        if place.orphans:
+            said = "takes over from a killed server: pid %s; %d of its sockets"
+            logger.warning(said, _pids(place.orphans), len(place.taken))
+            handover.end([one for one in place.orphans if not one.is_worker])
+        server = Supervisor(place, notifier, worker_module, control_module)
+    except StartError as error:
+        logger.error("%s", error)
+        return 1
+    while not server.finished:
+        for number in signals.wait(TICK, place.claims):
+            _obey(server, number, terminal)
+        try:
+            server.tick(time.monotonic())
+        except Exception:
+            # the sockets live as long as this process does: whatever this is, going on is better
+            logger.exception("unexpected; going on")
+            time.sleep(1.0)
+        if os.getpid() == 1:
+            children.reap_strangers(server.pids())
+    server.close()
+    logger.info("ended")
+    return server.code
+
+
+def _obey(server: Supervisor, number: int, terminal: bool) -> None:
+    hung_up = number == signal.SIGHUP and terminal and not os.isatty(2)
+    if number in (signal.SIGTERM, signal.SIGINT) or hung_up:
+        if not server.ending:
+            logger.info("%s: ending", signal.Signals(number).name)
+            server.end()
+        elif number == signal.SIGINT:
+            logger.warning("asked again: ending at once")
+            server.hurry()
+    elif number == signal.SIGHUP:
+        server.reload()
+
+
+def _environment(place: Place) -> dict[str, str]:
+    more = {"RRDNS_SETTINGS": place.settings.to_json(), "RRDNS_BOARD": str(place.folder.board)}
+    more["RRDNS_RUN"] = str(place.folder.path)
+    if account := place.account:
+        more.update(HOME=account.home, USER=account.name, LOGNAME=account.name)
+    return children.environment(**more)
+
+
+def _pids(those: Sequence[handover.Orphan]) -> str:
+    return ", ".join(str(one.pid) for one in those)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="rrdns supervisor", description="Started by `rrdns serve`.")
+    parser.add_argument("--worker-module", default=WORKER, help=argparse.SUPPRESS)
+    parser.add_argument("--control-module", default=CONTROL_PROCESS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    try:
+        settings = Settings.from_json(os.environ.get("RRDNS_SETTINGS") or "{}")
+    except (ValueError, TypeError, AttributeError) as error:
+        print(f"rrdns: RRDNS_SETTINGS is not what `rrdns serve` writes: {error}", file=sys.stderr)
+        return 2
+    return run(settings, arguments.worker_module, arguments.control_module)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
