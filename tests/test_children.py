@@ -113,7 +113,7 @@ def test_strangers_are_reaped_and_our_own_are_left() -> None:
     """In a process of its own: it would take away the children of other tests."""
     code = """
 import os, time
-from rrdns import children, sockets
+from rrdns.supervise import children, sockets
 from rrdns.board import born
 
 def dead(code):

@@ -47,7 +47,7 @@ def test_a_process_fails_under_load(fault: str, rate: int) -> None:
         figures = load.result()
         print(f"{fault} at {rate}/s: {figures}")
         assert figures["wrong"] == 0
-        assert figures["answered"] >= figures["sent"] * (0.7 if fault == "stop worker" else 0.9), figures
+        assert figures["answered"] >= figures["sent"] * 0.98, "what a socket could hold is answered by the successor"
         status = wait_for_whole(server)
         if fault in ("kill worker", "stop worker"):
             assert status["workers"][0]["restarts"] == 1

@@ -248,7 +248,7 @@ class Started:
         self.home = folder / "home"
         if not self.home.exists():
             self.home.mkdir(0o755)
-            source = Path(privileges.__file__).parent
+            source = Path(privileges.__file__).parent.parent
             shutil.copytree(source, self.home / "rrdns", ignore=shutil.ignore_patterns("__pycache__"))
             for name in ("fake_worker.py", "fake_control.py"):
                 shutil.copy(Path(__file__).parent / name, self.home / name)

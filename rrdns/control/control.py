@@ -38,6 +38,7 @@ from rrdns.control.store import NAME, Store
 from rrdns.model import State
 from rrdns.roster.roster import Roster
 from rrdns.settings import Settings
+from rrdns.texts import plural
 
 BEAT = 0.2
 SAMPLE = 1.0
@@ -136,11 +137,11 @@ class Control:
         self.board.set(board.CONTROL, "state", board.SERVING)
         states = [self.roster.health(key).state for key in self.roster.targets()]
         log.logger.info(
-            "serving %d zones, %d names from pools; %d of %d targets are up",
-            len(self.roster.dataset.zones),
-            len(self.roster.services),
+            "serving %s, %s from pools; %d of %s up",
+            plural(len(self.roster.dataset.zones), "zone"),
+            plural(len(self.roster.services), "name"),
             states.count(State.UP),
-            len(states),
+            plural(len(states), "target"),
         )
         await self.publisher.run()
 

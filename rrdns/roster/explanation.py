@@ -137,7 +137,8 @@ def _pool(roster: Roster, name: bytes, service: Service, rtype: int, now: float)
     if ring is None or not ring.counted:
         why = f"{state}; nobody with an {wire.type_name(rtype)} address serves"
     else:
-        why = f"{state}; {len(duty.selection.serving)} serve"
+        number = len(duty.selection.serving)
+        why = f"{state}; {number} {'serves' if number == 1 else 'serve'}"
     default = roster.answers[key(service.name, DEFAULT)]
     picture = snapshot.pool(duty, roster.verdicts, now)
     serving = {one.name: one.why for one in duty.selection.serving}

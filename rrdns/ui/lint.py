@@ -93,7 +93,6 @@ def share_lines(dataset: DataSet) -> Iterator[str]:
         what = "share of answers"
         if service.answers != 1:
             what = "share of first places"
-            listed += ". Resolvers may reorder addresses: only `answers: 1` makes weights true shares"
         yield f"{name_to_text(service.name)} {what}: {listed}"
 
 

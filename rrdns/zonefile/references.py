@@ -72,7 +72,8 @@ def _judge_weights(draft: ZoneDraft, service: ServiceDraft, pool: Pool) -> None:
         draft.out.warning(service.spot, service.path, message)
     elif service.answers != 1:
         many = f"up to {service.answers}" if service.answers else "all"
-        message = f"an answer has {many} addresses and clients choose among them: for shares by weight write answers: 1"
+        message = f"an answer has {many} addresses in an order resolvers may change: "
+        message += "for shares by weight write answers: 1"
         draft.out.warning(service.answers_spot, f"{service.path}.answers", message)
 
 
