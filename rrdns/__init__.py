@@ -16,7 +16,8 @@ pure: no socket, no file, no clock, no await, `now` is an argument.
     1  zonefile/  health  schedulers               YAML -> model, rise/fall, ring order
     0  model  wire  answers  link                  facts, names, questions, rings
 
-`server/respond`, `table` and `rings` stand apart: they are the workers' half, pure, and need only floor 0.
+`server/respond`, `table`, `rings`, `edns`, `cookies` and `limiter` stand apart: the workers' half, pure, and
+need only floor 0.
 
 The words: a *Pool* has *Members*; a *Service* is a name whose addresses come from a pool; a *Check*
 aimed at an address is a *Target*; one attempt gives a *Result*; results make *Health*; the *Roster*

@@ -40,6 +40,10 @@ FIELDS = (
     "stale",  # 1: answers without control for over max_stale
     "send_failed",
     "table",  # the number of the last commit applied
+    "limited",  # UDP replies beyond the rate of their prefix: cut off (in `truncated`) or unsent (in `dropped`)
+    "tcp_evicted",  # connections closed to make room for another
+    "tcp_refused",  # connections closed unheard, for want of descriptors
+    "confined",  # 1: the kernel keeps it from opening files and starting programs
 )
 COLUMN = {name: index for index, name in enumerate(FIELDS)}
 ROW = 32  # words a row; room to grow

@@ -35,9 +35,30 @@ class Settings:
     isolation_hold: float = 60.0
     witness: tuple[str, ...] = ()
     udp_limit: int = 1232
+    nsid: str = ""
+    """What a client that asks for it is told of which server this is (RFC 5001); empty: nothing."""
+    cookies: bool = True
+    """DNS cookies (RFC 7873)."""
+    cookie_secret: tuple[str, ...] = ()
+    """32 hex digits each: the first makes cookies, all are known. Empty: a random one at the start of the server."""
+    cookie_required_udp: bool = False
+    """UDP queries with a cookie that is none of ours get BADCOOKIE instead of an answer."""
+    ede: bool = False
+    """Says in the reply why there is no answer (RFC 8914)."""
+    version_text: str = ""
+    """The answer to version.bind and version.server, TXT in class CH; empty: REFUSED."""
+    hostname_text: str = ""
+    """The answer to hostname.bind and id.server."""
     tcp_connections: int = 256
     """Per worker; the longest idle is closed for a new one."""
+    tcp_per_client: int = 64
+    """Of those, from one address: a quarter, so that four at least are needed to push the others out."""
     tcp_idle: float = 10.0
+    rrl: int = 0
+    """UDP replies a second to one client network (/24, /56), all workers together; 0: as many as asked for."""
+    rrl_slip: int = 2
+    """Of the replies beyond it every n-th is sent, cut off, so that the client comes by TCP; 0: none."""
+    rrl_exempt: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     check_concurrency: int = 512
     command_concurrency: int = 16
 
@@ -50,7 +71,9 @@ class Settings:
         known = {field.name for field in fields(cls)}
         data = {name: value for name, value in data.items() if name in known}
         data["listen"] = tuple((str(address), int(port)) for address, port in data.get("listen", ()))
-        data["witness"] = tuple(data.get("witness", ()))
+        for name in ("witness", "rrl_exempt", "cookie_secret"):
+            if name in data:
+                data[name] = tuple(data[name])
         return cls(**data)
 
 

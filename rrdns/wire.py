@@ -129,17 +129,24 @@ def _unescape(behind: str) -> tuple[int, int]:
     return int(behind), 3
 
 
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*/")
+
+
 def name_to_text(name: bytes) -> str:
-    """A name as people read it, with the final dot; bytes that are no plain character as `\\DDD`."""
+    """A name as people read it, with the final dot; bytes that are no plain character as `\\DDD`.
+
+    Other printable characters get a backslash, since Knot takes none of them without in a master file; the backslash
+    itself is `\\092`, since NSD takes the dot behind `\\\\` for a part of the label.
+    """
     if name == b"\0":
         return "."
     out = []
     for label in labels_of(name):
         for byte in label:
-            if byte in b'.\\"();@$':
-                out.append("\\" + chr(byte))
-            elif 0x21 <= byte <= 0x7E:
+            if byte in _PLAIN:
                 out.append(chr(byte))
+            elif 0x21 <= byte <= 0x7E and byte != 0x5C:
+                out.append("\\" + chr(byte))
             else:
                 out.append(f"\\{byte:03d}")
         out.append(".")
@@ -178,7 +185,7 @@ class Edns(NamedTuple):
 
 class Query(NamedTuple):
     """A well-formed query. `name` is lower-case; `question_end` is the offset just behind the question;
-    `type_class` its last four bytes as they stood."""
+    `type_class` its last four bytes as they stood. Without a question `name` and `type_class` are empty."""
 
     name: bytes
     question_end: int
@@ -193,7 +200,9 @@ def parse_query(packet: bytes) -> Query | int | None:
     |------------------------------------------------------------|----------------|
     | under 12 bytes, or QR set (RFC 1035: it is a response)     | None           |
     | opcode other than QUERY                                    | NOTIMP         |
-    | QDCOUNT not 1 (RFC 9619), TC set                           | FORMERR        |
+    | TC set; QDCOUNT not 1 (RFC 9619), but for the next         | FORMERR        |
+    | QDCOUNT 0 and nothing but an OPT with options: may be one  |                |
+    | for a cookie (RFC 7873 section 5.4)                        | Query, name b""|
     | a name with a pointer, over 255 bytes, or cut off          | FORMERR        |
     | records that run past the end, or bytes behind them        | FORMERR        |
     | an OPT whose owner is not the root, outside the additional |                |
@@ -206,7 +215,7 @@ def parse_query(packet: bytes) -> Query | int | None:
     if packet[2] & 0x78:
         return NOTIMP
     if packet[4:6] != b"\0\1" or packet[2] & 0x02:
-        return FORMERR
+        return _parse_questionless(packet)
     at = 12
     try:
         length = packet[12]
@@ -228,6 +237,13 @@ def parse_query(packet: bytes) -> Query | int | None:
             return found
         edns = found
     return Query(packet[12:at].lower(), end, packet[at:end], edns)
+
+
+def _parse_questionless(packet: bytes) -> Query | int:
+    if packet[2] & 0x02 or packet[4:10] != b"\0\0\0\0\0\0":
+        return FORMERR
+    edns = _parse_records(packet, 12)
+    return Query(b"", 12, b"", edns) if isinstance(edns, Edns) and edns.options and not edns.version else FORMERR
 
 
 _MAX_RECORDS = 16  # a query carries an OPT, perhaps a TSIG and an IXFR's SOA; more is an attack

@@ -91,7 +91,8 @@ def status(members: int = 3, services: int = 1) -> Json:
         "supervisor": {"pid": 4710, "state": "serving"},
         "workers": [
             {"pid": 4712 + index, "state": "serving", "queries": 9999, "restarts": 0, "udp": 9000, "tcp": 999,
-             "dropped": 0, "refused": 3, "truncated": 0, "errors": 0, "stale": False, "heartbeat_age": 0.1,
+             "dropped": 0, "refused": 3, "truncated": 0, "errors": 0, "limited": 0, "tcp_connections": 0,
+             "tcp_evicted": 0, "tcp_refused": 0, "stale": False, "confined": True, "heartbeat_age": 0.1,
              "rate": 600.0}
             for index in range(2)
         ],

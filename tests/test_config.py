@@ -31,8 +31,19 @@ max_stale: 300
 isolation_hold: 1m
 witness: [192.0.2.1, '2001:db8::1']
 udp_limit: 1400
+nsid: server-1
+cookies: false
+cookie_secret: [e5e973e5a6b2a43f48e7dc849e37bfcf, '445536BCD2513298075A5D379663C962']
+cookie_required_udp: true
+ede: true
+version_text: none of your business
+hostname_text: ns1
 tcp_connections: 10
+tcp_per_client: 5
 tcp_idle: 2.5
+rrl: 200
+rrl_slip: 3
+rrl_exempt: [192.0.2.0/24, '2001:db8::/32']
 check_concurrency: 100
 command_concurrency: 4
 x-note: anything
@@ -85,6 +96,10 @@ def test_nothing_but_comments_is_fine() -> None:
         ("listen: '[::1]53'", "write an IPv6 address and port as [2001:db8::53]:53"),
         ("witness: [gateway]", "rrdns.yaml:1:10: witness: 'gateway' does not appear to be an IPv4 or IPv6 address"),
         ("zones: [a]", "is no text"),
+        ("cookie_secret: abc", "cookie_secret: takes 32 hex digits in quotes, or a list of such (to make one: openssl"),
+        ("cookie_secret: [12345678901234567890123456789012]", "takes 32 hex digits in quotes"),
+        ("cookie_secret: []", "is empty; leave it out for a random secret"),
+        (f"nsid: {'x' * 129}", "nsid: has 129 bytes, at most 128 are possible"),
         ("a: b: c", "rrdns.yaml:1:"),
         ("- a", "rrdns.yaml:1:1: is a list"),
     ],

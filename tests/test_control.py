@@ -83,7 +83,8 @@ async def test_the_status_is_what_was_promised(control: ControlProcess) -> None:
     assert status["control"]["pid"] == control.process.pid
     assert status["supervisor"] == {"pid": 0, "state": "none"}
     assert len(status["workers"]) == 1
-    assert {"pid", "state", "queries", "restarts"} <= status["workers"][0].keys()
+    promised = {"pid", "state", "queries", "restarts", "limited", "tcp_evicted", "tcp_refused", "confined"}
+    assert promised <= status["workers"][0].keys()
     pool = status["pools"]["web"]
     assert (pool["state"], pool["serving"]) == ("ok", ["web1", "web2", "web3"])
     one = pool["members"]["web1"]

@@ -30,7 +30,7 @@ FLOORS = {
     3: "roster control.counters control.serials ui.budget",
     4: "supervise server control checks board settings log texts",
     5: "cli __main__ ui",
-    APART: "server.respond server.table server.rings",
+    APART: "server.respond server.table server.rings server.edns server.cookies server.limiter",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 

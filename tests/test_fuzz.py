@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from small_zone import question, small_zone
 from worker_process import WorkerProcess, worker
 
+from rrdns.settings import Settings
+
 NAMES = ("www", "alias", "x.wild", "cut", "deep.cut", "x.moved", "mail", "big", "nothing", "WwW", "")
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[WorkerProcess]:
-    with worker(small_zone()) as one:
+    with worker(small_zone(), settings=Settings(cookie_secret=("e5" * 16,), nsid="server-1", ede=True)) as one:
         yield one
 
 

@@ -65,6 +65,8 @@ CASES = {
     ("alias.moved", "A"): ("NOERROR", True, ["DNAME", "CNAME", "CNAME", "A"], [], []),
     ("nothing.moved", "A"): ("NXDOMAIN", True, ["DNAME", "CNAME"], ["SOA"], []),
     ("www.moved", "CNAME"): ("NOERROR", True, ["DNAME", "CNAME"], [], []),
+    ("www.moved", "ANY"): ("NOERROR", True, ["DNAME", "CNAME", "HINFO"], [], []),
+    ("nothing.moved", "ANY"): ("NXDOMAIN", True, ["DNAME", "CNAME"], ["SOA"], []),
     ("mail", "MX"): ("NOERROR", True, ["MX"], [], ["A"]),
 }
 
@@ -108,6 +110,26 @@ def test_a_name_that_grows_too_long_by_a_dname_is_yxdomain() -> None:
     message = ask(one, "y" * 60 + ".m.lb.example.com.")
     assert dns.rcode.to_text(message.rcode()) == "YXDOMAIN"
     assert [str(rrset.name) for rrset in message.answer] == ["m.lb.example.com."]
+
+
+@pytest.mark.parametrize(("target", "rcode"), [("in.m", "NOERROR"), ("in" + "g" * 60 + ".m", "YXDOMAIN")])
+def test_a_dname_used_more_than_once_stands_in_the_reply_once(target: str, rcode: str) -> None:
+    """RFC 2181 section 5: an RRset holds no record twice. The aliases it makes are all there, each at its name."""
+    one = table()
+    changes = small_zone()
+    owner = name("m.lb.example.com.")
+    nodes = {**changes.nodes, owner: changes.nodes[name("moved.lb.example.com.")]}
+    dname = AnswerSet((own(wire.DNAME, 300, name(f"{target}.lb.example.com.")),))
+    one.stage(Changes({**changes.sets, key(owner, wire.DNAME): dname}, nodes, changes.zones))
+    one.commit(2, fresh=True)
+    message = ask(one, "a.m.lb.example.com.", udp=False)
+    assert dns.rcode.to_text(message.rcode()) == rcode
+    header = int.from_bytes(one.reply(question("a.m.lb.example.com."))[6:8], "big")  # type: ignore[index]
+    assert header == sum(len(rrset) for rrset in message.answer)
+    aliases = [rrset for rrset in message.answer if rrset.rdtype == dns.rdatatype.CNAME]
+    assert [rrset.rdtype for rrset in message.answer].count(dns.rdatatype.DNAME) == 1
+    assert [str(first[0]) for first in aliases][:-1] == [str(second.name) for second in aliases][1:]
+    assert len(aliases) > 1
 
 
 def test_refused_outside_and_for_other_classes_and_transfers() -> None:

@@ -72,10 +72,12 @@ def test_other_alarms() -> None:
     status["workers"][0]["stale"] = True
     status["workers"][1]["errors"] = 2
     status["workers"][1]["state"] = "starting"
+    status["workers"][0]["confined"] = False
     status["pools"]["web"].update(state="down", why="no member is up", serving=[])
     shown = text(status)
     for words in ("self-isolation", "for 30s more", "5 of 6", "without control's word", "2 packets raised an error",
-                  "1 of 2 workers", "pool web down: no member is up", "nobody"):  # fmt: skip
+                  "1 of 2 workers", "neither Landlock nor seccomp", "pool web down: no member is up",
+                  "nobody"):  # fmt: skip
         assert words in shown, words
 
 

@@ -90,6 +90,8 @@ def test_name_to_text() -> None:
     assert wire.name_to_text(WWW) == "www.lb.example.com."
     assert wire.name_to_text(b"\3a.b\2\0\xff\1@\0") == r"a\.b.\000\255.\@."
     assert wire.name_to_text(b"\3a b\0") == r"a\032b."
+    # A master file with these in plain is refused by Knot, or read as another name by NSD (a backslash before a dot).
+    assert wire.name_to_text(b"\3x'y\2a\\\2/*\0") == r"x\'y.a\092./*."
 
 
 def test_parts_of_names() -> None:
@@ -243,6 +245,16 @@ def test_the_longest_question() -> None:
     name = _joined([b"x" * 63] * 3 + [b"y" * 61])
     parsed = wire.parse_query(HEADER + name + b"\0\1\0\1")
     assert isinstance(parsed, Query) and parsed.name == name
+
+
+def test_a_query_for_a_cookie_alone_has_no_question() -> None:
+    cookie = b"\0\x0a\0\x08" + bytes(8)
+    packet = HEADER[:4] + b"\0\0\0\0\0\0\0\1" + OPT[:-2] + b"\0\x0c" + cookie
+    parsed = wire.parse_query(packet)
+    assert isinstance(parsed, Query) and parsed.edns is not None and parsed.edns.options == cookie
+    assert parsed[:3] == (b"", 12, b"")
+    assert wire.parse_query(packet[:7] + b"\1" + packet[8:]) == wire.FORMERR
+    assert wire.parse_query(HEADER[:4] + b"\0\0\0\0\0\0\0\1" + OPT) == wire.FORMERR, "nothing is asked at all"
 
 
 def test_other_records_are_stepped_over() -> None:

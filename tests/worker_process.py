@@ -18,6 +18,7 @@ from rrdns import board, link
 from rrdns.answers import Changes
 from rrdns.board import Board
 from rrdns.settings import Settings
+from rrdns.supervise.sockets import DEFER_ACCEPT
 
 
 @dataclass
@@ -92,8 +93,12 @@ def worker(
     settings: Settings | None = None,
     cpu: int = -1,
     prefix: tuple[str, ...] = (),
+    deferred: bool = False,
 ) -> Iterator[WorkerProcess]:
-    """Starts a worker on a free port of `listen` (asked at `ask`), with the table in force; ends it after."""
+    """Starts a worker on a free port of `listen` (asked at `ask`), with the table in force; ends it after.
+
+    `deferred`: the listener is set as the supervisor sets it, silent connections stay in the kernel.
+    """
     family = socket.AF_INET6 if ":" in listen else socket.AF_INET
     with contextlib.ExitStack() as stack:
         run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rrdns-test-")))
@@ -104,6 +109,8 @@ def worker(
         stack.callback(tcp.close)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         port = udp.getsockname()[1]
+        if deferred:
+            tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT)
         tcp.listen(1024)
         listener.bind(str(run / "worker-0.sock"))
         listener.listen(8)

@@ -25,6 +25,10 @@ from rrdns.settings import Settings
 
 Json = dict[str, Any]
 EVENTS = 20
+_OF_WORKERS = (
+    *("pid", "restarts", "udp", "tcp", "answered", "dropped", "refused", "truncated", "limited", "errors"),
+    *("tcp_connections", "tcp_evicted", "tcp_refused"),
+)
 
 
 @dataclass(slots=True)
@@ -122,13 +126,12 @@ class Overview:
     def _worker(self, index: int) -> Json:
         number = board.FIRST_WORKER + index
         row = self._board.row(number)
-        wanted = ("pid", "restarts", "udp", "tcp", "answered", "dropped", "refused", "truncated", "errors")
         return {
-            **{name: row[name] for name in wanted},
+            **{name: row[name] for name in _OF_WORKERS},
             "state": self._state(number),
             "queries": row["udp"] + row["tcp"],
-            "tcp_connections": row["tcp_connections"],
             "stale": bool(row["stale"]),
+            "confined": bool(row["confined"]),
             "heartbeat_age": max(0.0, self._board.age(number)) if row["pid"] else None,
             "rate": self._rates[index].value,
         }

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rrdns import wire
 from rrdns.answers import AnswerSet, Body
+from rrdns.server.edns import BADCOOKIE, with_options
 
 Item = tuple[bytes, bytes, int, int]
 """A finished slot: ten header bytes, the bytes behind the question, their address and length."""
@@ -35,12 +36,13 @@ class Ring:
 
     Views: index 0-5 = RD bit + 2 * (0 no EDNS, 1 EDNS, 2 EDNS with DO). A view's list keeps its identity
     when the ring is replaced, so that memo entries need not be touched. The cursor only grows: less
-    `start` it is the number of answers given since commit `number`.
+    `start` it is the number of answers given since commit `number`. `options` stand in the OPT of every answer.
     """
 
-    __slots__ = ("bodies", "counted", "cursor", "number", "plain", "slots", "start", "views")
+    __slots__ = ("bodies", "counted", "cursor", "number", "options", "plain", "slots", "start", "views")
 
-    def __init__(self, answers: AnswerSet, cursor: int = 0, number: int = 0) -> None:
+    def __init__(self, answers: AnswerSet, cursor: int = 0, number: int = 0, options: bytes = b"") -> None:
+        self.options = options
         self.bodies = answers.bodies
         self.slots = answers.slots
         self.counted = answers.counted
@@ -69,8 +71,9 @@ class Ring:
 
     def _items(self, view: int) -> list[Item]:
         ready = []
+        opt = with_options(OPTS[view >> 1], self.options if view > 1 else b"")
         for body in self.bodies:
-            data = body.data + OPTS[view >> 1]
+            data = body.data + opt
             ready.append((header(body.flags, body.counts, view), data, address_of(data), len(data)))
         return [ready[slot] for slot in self.slots]
 
@@ -86,6 +89,7 @@ def _opt(size: int, flags: int, extended: int = 0) -> bytes:
 
 OPTS = (b"", _opt(wire.UDP_LIMIT, 0), _opt(wire.UDP_LIMIT, 0x8000))
 BADVERS_OPT = _opt(wire.UDP_LIMIT, 0, wire.BADVERS >> 4)
+BADCOOKIE_OPT = _opt(wire.UDP_LIMIT, 0, BADCOOKIE >> 4)
 
 
 def header(flags: int, counts: tuple[int, int, int], view: int) -> bytes:

@@ -22,6 +22,8 @@ from rrdns.answers import (
     Node,
     ZoneAnswers,
 )
+from rrdns.server import edns
+from rrdns.server.edns import Policy
 from rrdns.server.rings import Ring
 
 _IN = b"\0\1"
@@ -61,7 +63,7 @@ class _Staged:
 class Table:
     """Rings by key, names by node, zones by apex."""
 
-    def __init__(self, first_cursor: int = 0) -> None:
+    def __init__(self, first_cursor: int = 0, policy: Policy = Policy()) -> None:  # noqa: B008 - frozen
         """`first_cursor` is where new rings of several slots begin: a random number, so that several workers
         and servers do not all begin with the same member."""
         self.sets: dict[bytes, Ring] = {}
@@ -69,8 +71,10 @@ class Table:
         self.zones: dict[bytes, _Zone] = {}
         self.number = 0
         self._first = first_cursor
-        self._refused = Ring(AnswerSet((Body(REFUSED, (0, 0, 0), b""),)))
-        self._servfail = Ring(AnswerSet((Body(SERVFAIL, (0, 0, 0), b""),)))
+        self._refused = _failure(REFUSED, policy.ede, edns.NOT_AUTHORITATIVE)
+        self._unsupported = _failure(REFUSED, policy.ede, edns.NOT_SUPPORTED)
+        self._servfail = _failure(SERVFAIL, policy.ede, edns.NOT_READY)
+        self._chaos = {key: Ring(one) for key, one in edns.chaos(policy).items()}
         self._staged = _Staged()
         self._failing = False
 
@@ -185,7 +189,7 @@ class Table:
 
     def refusals(self) -> int:
         """How often REFUSED was answered."""
-        return self._refused.cursor
+        return self._refused.cursor + self._unsupported.cursor
 
     def fail(self, failing: bool) -> None:
         """Answers SERVFAIL to everything while `failing` (control silent for too long, `stale: servfail`)."""
@@ -205,12 +209,14 @@ class Table:
         | is not there, `*` beside it is | the wildcard's ring, as if it stood at the name          |
         | is not there                   | NXDOMAIN                                                 |
         | is in no zone of ours          | REFUSED                                                  |
+
+        Before all these: transfers and other classes are REFUSED, but for the CHAOS names that were configured.
         """
         if self._failing:
             return self._servfail
         rtype = type_class[:2]
         if type_class[2:] != _IN or rtype in _TRANSFERS:
-            return self._refused
+            return self._chaos.get(name + type_class, self._unsupported)
         ring = self.sets.get(name + rtype)
         if ring is not None:
             return ring
@@ -257,7 +263,10 @@ class Table:
         return zone.nodata
 
     def _rewritten(self, name: bytes, owner: bytes, rtype: bytes) -> Ring:
-        """RFC 6672 section 3.1: the DNAME, and a CNAME made from it; YXDOMAIN where the new name is too long."""
+        """RFC 6672 section 3.1: the DNAME, and a CNAME made from it; YXDOMAIN where the new name is too long.
+
+        ANY goes on to the new name too: section 3.2 makes no exception, as it does not where a CNAME was written.
+        """
         record = self.sets[owner + _DNAME].take()
         tail = record.data[12:]  # owner pointer 2, type 2, class 2, TTL 4, length 2
         target = name[: len(name) - len(owner)] + tail
@@ -265,7 +274,7 @@ class Table:
         if len(target) > wire.MAX_NAME:
             return Ring(AnswerSet((Body(AUTHORITATIVE | wire.YXDOMAIN, (1, 0, 0), shown),)))
         head = b"\xc0\x0c" + _CNAME + _IN + record.data[6:10] + len(target).to_bytes(2, "big")
-        alias = len(shown) + len(head) if rtype not in (_CNAME, _ANY) else -1
+        alias = len(shown) + len(head) if rtype != _CNAME else -1
         body = Body(AUTHORITATIVE, (2, 0, 0), shown + head + target, (len(shown),), alias)
         return Ring(AnswerSet((body,)))
 
@@ -278,6 +287,10 @@ class Table:
             if not name[0]:
                 return None
             name = name[name[0] + 1 :]
+
+
+def _failure(flags: int, tell: bool, code: int) -> Ring:
+    return Ring(AnswerSet((Body(flags, (0, 0, 0), b""),)), options=edns.error(code) if tell else b"")
 
 
 def _retire(key: bytes, ring: Ring, retired: dict[bytes, tuple[int, int, int]]) -> None:

@@ -1,33 +1,41 @@
 """TCP: queries framed by two bytes of length, several a connection, answered in order (RFC 7766).
 
 Non-blocking; the worker's loop calls `readable`, `writable` and `sweep`. Limits, after gdnsd's rules: at most
-`limit` connections, the longest idle makes room for a new one; idle is measured from the last whole query, so
-dripping bytes buys no time; a client that does not read is not read from; a descriptor is kept in reserve, so
-that running out of them never leaves accept spinning. Must not know: zones, control, UDP.
+`limit` connections, the longest idle makes room for a new one; at most `per_client` from one address, whose own
+longest idle makes room; idle is measured from the last whole query, so dripping bytes buys no time; a new
+connection is read at once, so that a query that is there is answered before others can push it out; a client that
+does not read is not read from; a query longer than any real one ends the connection; a descriptor is kept in
+reserve, so that running out of them never leaves accept spinning. Must not know: zones, control, UDP.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
 import socket
 from collections import OrderedDict
+from typing import Any
 
+from rrdns.server.clients import asker
 from rrdns.server.respond import AnswerTable
 
 READ = 65536
-MAX_UNSENT = 131072  # above this a client that does not read its answers is not read from
+MAX_QUERY = 4096  # as by UDP
+MAX_UNSENT = 65536  # above this a client that does not read its answers is not read from
 MAX_QUERIES_A_TURN = 128  # others want to be served too; the rest waits for the next turn
 
 
 class Connection:
     """One client: what it sent and was not yet a whole query, and what it has not yet taken."""
 
-    __slots__ = ("active", "inbox", "outbox", "paused", "sock")
+    __slots__ = ("active", "asker", "client", "inbox", "outbox", "paused", "sock")
 
-    def __init__(self, sock: socket.socket, now: float) -> None:
+    def __init__(self, sock: socket.socket, peer: Any, now: float) -> None:
         self.sock = sock
+        self.client: str = peer[0]
+        self.asker = asker(peer)
         self.active = now
         self.inbox = bytearray()
         self.outbox = bytearray()
@@ -38,16 +46,27 @@ class TcpServer:
     """All TCP listeners and connections of a worker, on the worker's epoll."""
 
     def __init__(
-        self, listeners: list[socket.socket], table: AnswerTable, poll: select.epoll, *, limit: int, idle: float
+        self,
+        listeners: list[socket.socket],
+        table: AnswerTable,
+        poll: select.epoll,
+        *,
+        limit: int,
+        per_client: int,
+        idle: float,
     ) -> None:
         self.listeners = {sock.fileno(): sock for sock in listeners}
         self.connections: OrderedDict[int, Connection] = OrderedDict()  # the longest idle first
-        self.queries = self.answered = self.dropped = self.errors = self.evicted = 0
+        self.clients: dict[str, OrderedDict[int, None]] = {}
+        """The same by address."""
+        self.queries = self.answered = self.dropped = self.errors = self.evicted = self.refused = 0
         self._table = table
         self._poll = poll
         self._limit = limit
+        self._per_client = per_client
         self._idle = idle
-        self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
+        # A copy of one we have: a confined worker (`confine.py`) could open none again.
+        self._reserve: int | None = os.dup(poll.fileno())
         self._waiting: set[int] = set()
         """Connections with whole queries still in the inbox, put off to the next turn."""
 
@@ -60,39 +79,47 @@ class TcpServer:
         listener = self.listeners[fd]
         for _ in range(32):
             try:
-                sock, _ = listener.accept()
+                sock, peer = listener.accept()
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
                     self._refuse(listener)
                 # EAGAIN: none waits. Others (ECONNABORTED ...) concern a connection that is already gone.
                 return
             sock.setblocking(False)
-            while len(self.connections) >= self._limit:
-                self._evict()
-            self.connections[sock.fileno()] = Connection(sock, now)
-            self._poll.register(sock.fileno(), select.EPOLLIN)
+            self._take(sock, peer, now)
+
+    def _take(self, sock: socket.socket, peer: Any, now: float) -> None:
+        same = self.clients.get(peer[0])
+        if same is not None and len(same) >= self._per_client:
+            self._evict(next(iter(same)))
+        while len(self.connections) >= self._limit:
+            self._evict(next(iter(self.connections)))
+        fd = sock.fileno()
+        self.connections[fd] = Connection(sock, peer, now)
+        self.clients.setdefault(peer[0], OrderedDict())[fd] = None
+        self._poll.register(fd, select.EPOLLIN)
+        self.readable(fd, now)
 
     def _refuse(self, listener: socket.socket) -> None:
         """Out of descriptors: the longest idle goes; without one, the reserve lets us take and close the client."""
         if self.connections:
-            self._evict()
+            self._evict(next(iter(self.connections)))
             return
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
         try:
             listener.accept()[0].close()
+            self.refused += 1
         except OSError:
             return  # it went by itself, or another process took the descriptor: the next turn tries again
         finally:
-            try:
-                self._reserve = os.open(os.devnull, os.O_RDONLY)
-            except OSError:
-                self._reserve = None
+            with contextlib.suppress(OSError):
+                self._reserve = os.dup(self._poll.fileno())
 
-    def _evict(self) -> None:
+    def _evict(self, fd: int) -> None:
         self.evicted += 1
-        self.close(next(iter(self.connections)))
+        self.close(fd)
 
     def readable(self, fd: int, now: float) -> None:
         connection = self.connections.get(fd)
@@ -121,6 +148,11 @@ class TcpServer:
         self._waiting.discard(fd)
         while len(inbox) - at >= 2:
             length = inbox[at] << 8 | inbox[at + 1]
+            if length > MAX_QUERY:
+                self.dropped += 1
+                self.queries += done + 1
+                self.close(fd)
+                return
             if len(inbox) - at - 2 < length:
                 break
             if done >= MAX_QUERIES_A_TURN or len(connection.outbox) > MAX_UNSENT:
@@ -130,7 +162,7 @@ class TcpServer:
             at += 2 + length
             done += 1
             try:
-                reply = self._table.reply(packet)
+                reply = self._table.reply(packet, asker=asker(connection.client))
             except Exception:
                 self.errors += 1  # one odd query must not end the worker; shows in `status`
                 reply = None
@@ -147,6 +179,7 @@ class TcpServer:
             self.answered += done
             connection.active = now
             self.connections.move_to_end(fd)
+            self.clients[connection.client].move_to_end(fd)
             self.writable(fd, now)
 
     def writable(self, fd: int, now: float) -> None:
@@ -193,6 +226,10 @@ class TcpServer:
         connection = self.connections.pop(fd, None)
         self._waiting.discard(fd)
         if connection is not None:
+            same = self.clients[connection.client]
+            del same[fd]
+            if not same:
+                del self.clients[connection.client]
             self._poll.unregister(fd)
             connection.sock.close()
 

@@ -18,8 +18,10 @@ import errno
 import mmap
 import socket
 import sys
+import time
 from array import array
 
+from rrdns.server.clients import asker
 from rrdns.server.respond import AnswerTable, truncated
 from rrdns.server.rings import Entry
 
@@ -65,6 +67,8 @@ class BatchSocket:
         self.counts = Counts()
         self._table = table
         self._fd = sock.fileno()
+        self._asking = 0
+        """Where the packet that is being looked up begins."""
         self._wildcard = is_wildcard(sock)
         self._buffer = mmap.mmap(-1, BATCH * BUFFER)
         self._names = mmap.mmap(-1, BATCH * 32)
@@ -140,16 +144,26 @@ class BatchSocket:
 
     def _miss(self, start: int, size: int, segment: int) -> Entry | None:
         """A packet the memo does not know: its Entry, or None with the whole reply (or nothing) in the vector."""
+        self._asking = start
         try:
-            found = self._table.lookup(self._buffer[start : start + size])
+            found = self._table.lookup(self._buffer[start : start + size], self._ask)
         except Exception:
             # One odd packet must not end the worker; the counter shows in `status`, and should stay 0.
             self.counts.errors += 1
             found = None
         if isinstance(found, Entry):
             return found
+        if found and found[2] & 0x02:
+            self.counts.truncated += 1
         self._write(start, segment, found or b"")
         return None
+
+    def _ask(self) -> tuple[bytes, int]:
+        """Who sent the packet that is being looked up, and the time."""
+        at = self._asking // BUFFER * 32
+        if self.sock.family == socket.AF_INET:
+            return self._names[at + 4 : at + 8], int(time.time())  # sockaddr_in: family 2, port 2, address
+        return self._names[at + 8 : at + 24], int(time.time())  # sockaddr_in6: family 2, port 2, flow 4, address
 
     def _cut(self, start: int, size: int, entry: Entry, hdr: bytes) -> bytes:
         self.counts.truncated += 1
@@ -215,7 +229,7 @@ class PlainSocket:
                 continue  # ICMP errors of earlier replies surface here; they concern that packet only
             self.counts.queries += 1
             try:
-                reply = self._table.reply(packet, udp=True)
+                reply = self._table.reply(packet, True, asker(peer[0]))
             except Exception:
                 self.counts.errors += 1  # see BatchSocket._miss
                 reply = None

@@ -23,9 +23,11 @@ from typing import Any
 
 from rrdns import __version__, board, link
 from rrdns.board import Board
+from rrdns.server.confine import confine
+from rrdns.server.limited import limiter, open_udp
+from rrdns.server.policy import policy
 from rrdns.server.respond import AnswerTable
 from rrdns.server.tcp import TcpServer
-from rrdns.server.udp import open_udp
 from rrdns.settings import Settings
 
 TICK = 0.2  # seconds: the longest wait, and the heartbeat
@@ -49,10 +51,16 @@ class Worker:
         self.board = shared
         self.listener = listener
         self.settings = settings
-        self.table = AnswerTable(settings.udp_limit, random.randrange(1 << 20))
+        self.table = AnswerTable(settings.udp_limit, random.randrange(1 << 20), policy(settings))
         self.poll = select.epoll()
-        self.udp = {sock.fileno(): open_udp(sock, self.table) for sock in udp}
-        self.tcp = TcpServer(tcp, self.table, self.poll, limit=settings.tcp_connections, idle=settings.tcp_idle)
+        self.limiter = limiter(settings, shared.rows - board.FIRST_WORKER)
+        self.udp = {sock.fileno(): open_udp(sock, self.table, self.limiter) for sock in udp}
+        self.tcp = TcpServer(
+            *(tcp, self.table, self.poll),
+            limit=settings.tcp_connections,
+            per_client=settings.tcp_per_client,
+            idle=settings.tcp_idle,
+        )
         self.strangers: dict[int, socket.socket] = {}
         self.control: ControlLink | None = None
         self.heard = time.monotonic()
@@ -139,6 +147,9 @@ class Worker:
             "errors": sum(one.errors for one in udp) + self.tcp.errors,
             "send_failed": sum(one.send_failed for one in udp),
             "refused": self.table.refusals(),
+            "limited": self.limiter.limited if self.limiter else 0,
+            "tcp_evicted": self.tcp.evicted,
+            "tcp_refused": self.tcp.refused,
         }
         for name, value in values.items():
             shared.set(row, name, base[name] + value)
@@ -279,7 +290,10 @@ class ControlLink:
             self.sock.setblocking(False)
 
 
-_COUNTERS = ("udp", "tcp", "answered", "dropped", "truncated", "errors", "send_failed", "refused")
+_COUNTERS = (
+    *("udp", "tcp", "answered", "dropped", "truncated", "errors", "send_failed", "refused"),
+    *("limited", "tcp_evicted", "tcp_refused"),
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -305,7 +319,12 @@ def main(argv: list[str] | None = None) -> int:
         sock.setblocking(False)
     listener = socket.socket(fileno=options.link)
     listener.setblocking(False)
-    Worker(row, shared, listener, udp, tcp, Settings.from_json(os.environ.get("RRDNS_SETTINGS", "{}"))).run()
+    one = Worker(row, shared, listener, udp, tcp, Settings.from_json(os.environ.get("RRDNS_SETTINGS", "{}")))
+    walls = confine()  # all that is needed is open and imported
+    shared.set(row, "confined", int(bool(walls)))
+    if not walls:
+        print("rrdns worker: this kernel has neither Landlock nor seccomp: going on unconfined", file=sys.stderr)
+    one.run()
     return 0
 
 

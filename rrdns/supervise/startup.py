@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import secrets
 import socket
 import sys
 from collections.abc import Collection, Sequence
@@ -90,6 +91,8 @@ def _filled(settings: Settings, addresses: Sequence[Address], cpus: int) -> Sett
         control=str(Path(settings.control or default_control()).absolute()),
         listen=tuple(addresses),
         workers=settings.workers if settings.workers > 0 else cpus,
+        # All workers must know each other's cookies: a client's next packet may reach another.
+        cookie_secret=settings.cookie_secret or (secrets.token_hex(16),),
     )
 
 

@@ -16,6 +16,7 @@ import argparse
 import ipaddress
 import os
 import pwd
+import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -131,6 +132,32 @@ def _address(text: str) -> str:
     return str(ipaddress.ip_address(text))
 
 
+def _network(text: str) -> str:
+    return str(ipaddress.ip_network(text))
+
+
+def _short(most: int) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        text = _text(value)
+        if len(text.encode()) > most:
+            raise ValueError(f"has {len(text.encode())} bytes, at most {most} are possible")
+        return text
+
+    return read
+
+
+def _secrets(value: object) -> tuple[str, ...]:
+    """Cookie secrets. No message shows one: it would be in the log."""
+    found = []
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, str) or len(item) != 32 or set(item) - set(string.hexdigits):
+            raise ValueError("takes 32 hex digits in quotes, or a list of such (to make one: openssl rand -hex 16)")
+        found.append(item.lower())
+    if not found:
+        raise ValueError("is empty; leave it out for a random secret")
+    return tuple(found)
+
+
 KEYS: Mapping[str, Callable[[object], object]] = {
     "zones": _text,
     "listen": _several(listen_address),
@@ -148,8 +175,19 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "isolation_hold": _seconds(0, 3600),
     "witness": _several(_address),
     "udp_limit": _whole(512, 4096),
+    "nsid": _short(128),
+    "cookies": _flag,
+    "cookie_secret": _secrets,
+    "cookie_required_udp": _flag,
+    "ede": _flag,
+    "version_text": _short(255),
+    "hostname_text": _short(255),
     "tcp_connections": _whole(1, 65536),
+    "tcp_per_client": _whole(1, 65536),
     "tcp_idle": _seconds(0.1, 3600),
+    "rrl": _whole(0, 1_000_000),
+    "rrl_slip": _whole(0, 100),
+    "rrl_exempt": _several(_network),
     "check_concurrency": _whole(1, 65536),
     "command_concurrency": _whole(1, 4096),
 }

@@ -201,6 +201,8 @@ def alarms(status: Json) -> Iterator[Cell]:
                 f"worker {worker.get('pid')}: {plural(worker['errors'], 'packet')} raised an error (see the log)",
                 WARN,
             )
+    if any(one.get("confined") is False and one.get("state") == "serving" for one in status.get("workers", ())):
+        yield "workers can open files and start programs: this kernel has neither Landlock nor seccomp for us", WARN
     store = status.get("store", {})
     if store.get("state") not in (None, "ok"):
         yield f"in force, NOT saved: {clean(store.get('why', 'the state folder cannot be written'))}", ALARM

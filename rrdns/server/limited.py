@@ -1,0 +1,78 @@
+"""The UDP doors with a Limiter between the finished replies and the wire; made only when the rate is set.
+
+Without a rate the worker makes the plain doors of `udp.py`, and nothing here runs: off costs nothing. A reply
+held back has taken its place in the ring like a sent one. Must not know: prefixes, rates.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import time
+
+from rrdns.server.limiter import Limiter, cut_off
+from rrdns.server.respond import AnswerTable
+from rrdns.server.udp import BUFFER, BatchSocket, PlainSocket, batches_work
+from rrdns.server.udp import open_udp as open_free
+from rrdns.settings import Settings
+
+
+def limiter(settings: Settings, workers: int) -> Limiter | None:
+    """One worker's part of the rate: the kernel shares the clients' ports out among them."""
+    if not settings.rrl:
+        return None
+    return Limiter(settings.rrl / max(workers, 1), settings.rrl_slip, settings.rrl_exempt, secret=os.urandom(8))
+
+
+def open_udp(sock: socket.socket, table: AnswerTable, limiter: Limiter | None) -> BatchSocket | PlainSocket:
+    if limiter is None:
+        return open_free(sock, table)
+    return LimitedBatchSocket(sock, table, limiter) if batches_work() else LimitedPlainSocket(sock, table, limiter)
+
+
+class LimitedBatchSocket(BatchSocket):
+    """A batch whose replies are all in the vectors is judged, then sent."""
+
+    def __init__(self, sock: socket.socket, table: AnswerTable, limiter: Limiter) -> None:
+        super().__init__(sock, table)
+        self._limiter = limiter
+        # sockaddr_in: family, port, address; sockaddr_in6: family, port, flow, address
+        self._from, self._to = (4, 8) if sock.family == socket.AF_INET else (8, 24)
+
+    def _reply(self, count: int, silent: list[int]) -> None:
+        first, last = self._from, self._to
+        names = self._names[: 32 * count]
+        places = range(count) if not silent else sorted({*range(count)}.difference(silent))
+        addresses = [names[32 * i + first : 32 * i + last] for i in places]
+        over, slips = self._limiter.over(addresses, time.monotonic())
+        for position in over[:slips]:
+            self._slip(places[position])
+        unsent = [places[position] for position in over[slips:]]
+        super()._reply(count, sorted([*silent, *unsent]) if unsent else silent)
+
+    def _slip(self, i: int) -> None:
+        """Cuts off the reply that stands in the vector."""
+        iov, start, segment = self._send_iov, i * BUFFER, 4 * i + 1
+        reply = self._buffer[start : start + iov[segment]]
+        if iov[segment + 2]:
+            reply += ctypes.string_at(iov[segment + 1], iov[segment + 2])
+        self._write(start, segment, cut_off(reply))
+        self.counts.truncated += 1
+
+
+class LimitedPlainSocket(PlainSocket):
+    def __init__(self, sock: socket.socket, table: AnswerTable, limiter: Limiter) -> None:
+        super().__init__(sock, table)
+        self._limiter = limiter
+
+    def _send(self, reply: bytes, control: list[tuple[int, int, bytes]], peer: object) -> None:
+        address = socket.inet_pton(self.sock.family, peer[0].partition("%")[0])  # type: ignore[index]
+        over, slips = self._limiter.over([address], time.monotonic())
+        if over:
+            if not slips:
+                self.counts.dropped += 1
+                return
+            reply = cut_off(reply)
+            self.counts.truncated += 1
+        super()._send(reply, control, peer)

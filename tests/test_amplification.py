@@ -1,0 +1,36 @@
+"""No reply by UDP is longer than promised: the example zones, and a pool with far too many hosts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+import amplification
+
+
+@pytest.mark.parametrize("udp_limit", [512, 1232, 4096])
+def test_the_example_zones(udp_limit: int) -> None:
+    found = amplification.measure(amplification.read([amplification.ZONES]), udp_limit)
+    assert len({case.name for case in found}) > 10 and found[0].ratio < 5, str(found[0])
+    without = {case.name for case in found if case.reply > case.request and not case.edns}
+    assert b"\3www\2lb\7example\3com\0" in without, "its hosts are up, it answers"
+
+
+@pytest.mark.parametrize("udp_limit", [512, 1232, 4096])
+def test_two_hundred_hosts_and_long_texts(udp_limit: int) -> None:
+    text = (amplification.ZONES / "lb.example.com.yaml").read_text()
+    pools = (amplification.ZONES / "pools.yaml").read_text()
+    hosts = "".join(f"      - 10.0.{n}.1\n      - 2001:db8::{n:x}\n" for n in range(200))
+    texts = f'["{"x" * 250}", "{"y" * 250}"]'
+    zone = f"{text}\nmany: {{type: POOL, pool: many, answers: 100}}\ntexts: {{type: TXT, values: {texts}}}\n"
+    files = {"zones/lb.example.com.yaml": zone.encode(), "zones/pools.yaml": add_pool(pools, hosts).encode()}
+    found = amplification.measure(files, udp_limit)
+    cut = [case for case in found if case.name.startswith(b"\4many") and case.rtype == 1]
+    assert cut and all(case.reply <= case.request for case in cut if case.edns < 1232), "TC alone does not amplify"
+
+
+def add_pool(pools: str, hosts: str) -> str:
+    return pools.replace("pools:\n", f"pools:\n  many:\n    members:\n{hosts}", 1)
