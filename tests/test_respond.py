@@ -132,6 +132,22 @@ def test_a_dname_used_more_than_once_stands_in_the_reply_once(target: str, rcode
     assert len(aliases) > 1
 
 
+def test_a_dname_that_led_to_itself_stands_in_the_reply_once() -> None:
+    reply = table().reply(question("moved.moved.lb.example.com.", wire.DNAME))  # moved is a DNAME to the apex
+    assert reply is not None and reply[6:8] == b"\0\2"
+    message = dns.message.from_wire(reply)
+    assert [rrset.rdtype for rrset in message.answer] == [dns.rdatatype.DNAME, dns.rdatatype.CNAME]
+
+
+def test_what_a_dname_makes_is_never_sent_from_where_it_lies() -> None:
+    """The batched loop sends an Entry's bytes by their address, after the batch, and remembers them: bytes made for one
+    question would be gone by then, or stay the same after a change of the DNAME."""
+    one = table()
+    for text in ("x.moved.lb.example.com.", "x.MOVED.lb.example.com."):
+        assert isinstance(one.lookup(question(text, wire.CNAME)), bytes)
+    assert not one.memo
+
+
 def test_refused_outside_and_for_other_classes_and_transfers() -> None:
     one = table()
     assert ask(one, "www.example.org.").rcode() == dns.rcode.REFUSED

@@ -215,6 +215,8 @@ class AnswerTable(Table):
             seen.add(target)
             position = end + at + body.alias
             body = self.find(target, query.type_class).take()
+            if target + body.data[2:] in dnames:
+                break  # the DNAME that was asked for led here, and stands in the reply
             dname = _dname_of(body)
             if dname in dnames:
                 body = _without(body, dname)

@@ -272,11 +272,10 @@ class Table:
         target = name[: len(name) - len(owner)] + tail
         shown = owner + record.data[2:]
         if len(target) > wire.MAX_NAME:
-            return Ring(AnswerSet((Body(AUTHORITATIVE | wire.YXDOMAIN, (1, 0, 0), shown),)))
+            return _passing(Body(AUTHORITATIVE | wire.YXDOMAIN, (1, 0, 0), shown))
         head = b"\xc0\x0c" + _CNAME + _IN + record.data[6:10] + len(target).to_bytes(2, "big")
         alias = len(shown) + len(head) if rtype != _CNAME else -1
-        body = Body(AUTHORITATIVE, (2, 0, 0), shown + head + target, (len(shown),), alias)
-        return Ring(AnswerSet((body,)))
+        return _passing(Body(AUTHORITATIVE, (2, 0, 0), shown + head + target, (len(shown),), alias))
 
     def zone_of(self, name: bytes) -> _Zone | None:
         """The zone a name belongs to by its closest existing ancestor, None for none of ours."""
@@ -291,6 +290,14 @@ class Table:
 
 def _failure(flags: int, tell: bool, code: int) -> Ring:
     return Ring(AnswerSet((Body(flags, (0, 0, 0), b""),)), options=edns.error(code) if tell else b"")
+
+
+def _passing(body: Body) -> Ring:
+    """A ring for one question. Never plain: the bytes of a plain one are remembered, and sent from where they lie when
+    their batch is done, so they must outlive it."""
+    ring = Ring(AnswerSet((body,)))
+    ring.plain = False
+    return ring
 
 
 def _retire(key: bytes, ring: Ring, retired: dict[bytes, tuple[int, int, int]]) -> None:
