@@ -67,6 +67,8 @@ class Table:
         """`first_cursor` is where new rings of several slots begin: a random number, so that several workers
         and servers do not all begin with the same member."""
         self.sets: dict[bytes, Ring] = {}
+        self._counted: dict[bytes, Ring] = {}
+        """Those of `sets` whose cursors control asks for."""
         self.nodes: dict[bytes, tuple[_Zone, int]] = {}
         self.zones: dict[bytes, _Zone] = {}
         self.number = 0
@@ -143,6 +145,7 @@ class Table:
         flush = bool(staged.gone_zones or staged.gone_nodes or staged.gone_sets or staged.zones or staged.rings)
         for key in staged.gone_sets:
             gone = self.sets.pop(key, None)
+            self._counted.pop(key, None)
             if gone is not None:
                 _retire(key, gone, retired)
         for name in staged.gone_nodes:
@@ -150,8 +153,10 @@ class Table:
         for apex in staged.gone_zones:
             self.zones.pop(apex, None)
         flush |= self._replace(staged, number, retired)
-        for ring in staged.rings.values():
+        for key, ring in staged.rings.items():
             ring.number = number
+            if ring.counted:
+                self._counted[key] = ring
         self.zones.update(staged.zones)
         flush |= any(self.nodes.get(name) != place for name, place in staged.nodes.items())
         self.nodes.update(staged.nodes)
@@ -175,6 +180,10 @@ class Table:
             _retire(key, ring, retired)
             was_plain = ring.plain
             ring.replace(one, number)
+            if ring.counted:
+                self._counted[key] = ring
+            else:
+                self._counted.pop(key, None)
             flush |= was_plain != ring.plain
         for key, ring in staged.same:
             _retire(key, ring, retired)
@@ -184,7 +193,9 @@ class Table:
     def counters(self) -> dict[bytes, tuple[int, int, int]]:
         """For each counted ring that answered: the number of its commit, its first cursor, its cursor now."""
         return {
-            key: (ring.number, ring.start, ring.cursor) for key, ring in self.sets.items() if ring.cursor != ring.start
+            key: (ring.number, ring.start, ring.cursor)
+            for key, ring in self._counted.items()
+            if ring.cursor != ring.start
         }
 
     def refusals(self) -> int:
