@@ -49,10 +49,6 @@ class Account:
     groups: tuple[int, ...]
     home: str
 
-    def owns_process(self, pid: int) -> bool:
-        """Whether this account may signal the process and share its ports (SO_REUSEPORT asks for one uid)."""
-        return user_of(pid) == self.uid
-
 
 def choose(user: str) -> Account | None:
     """Whom to become; None: stay who we are. PrivilegeError if that user cannot be."""
