@@ -56,11 +56,16 @@ class AnswerSet:
     """A ring: distinct bodies, each stored once, and the order to give them in, as indices into `bodies`.
 
     `counted`: a POOL's ring; workers report its cursor, from which the answers per member are known.
+    `hashed`: the slot is chosen by the client's network, not by the cursor.
+    `ede`: what is to be told of this answer to clients with EDNS, where there is room (RFC 8914): an INFO-CODE of
+    two bytes and EXTRA-TEXT.
     """
 
     bodies: tuple[Body, ...]
     slots: tuple[int, ...] = (0,)
     counted: bool = False
+    ede: bytes = b""
+    hashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

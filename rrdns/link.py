@@ -11,9 +11,13 @@ control -> worker
   ("counters", number)                   ask for the cursors of counted rings
 worker -> control
   ("ready", pid, index, version)         first of all
-  ("ack", number, retired)               the commit is in force; `retired`: see counters, for rings just replaced
+  ("ack", number, retired)               the commit is in force, and all of its work done; the next may come.
+                                         `retired`: see counters, for rings just replaced
   ("pong", number)
   ("counters", number, {key: (number of the commit that made the ring, first cursor, cursor now)})
+                                         of hashed rings with a fourth item, {slot: how often} since that commit
+                                         several for one question; number 0: of rings being replaced, and a
+                                         sign that a commit is being worked on, before its ack
 """
 
 from __future__ import annotations
@@ -24,9 +28,9 @@ from typing import Any
 
 from rrdns.answers import AnswerSet, Body, Changes, Node, ZoneAnswers
 
-VERSION = 1
+VERSION = 2
 MAX_FRAME = 96 << 20  # the largest ring, 1,024 bodies of 64 kB, fits: a set is never divided
-PART_BYTES = 48 << 10  # a worker takes a piece between two batches; a small one keeps the gap short
+PART_BYTES = 8 << 10  # a worker takes a piece between two batches; a small one keeps the gap short
 
 
 class LinkError(ValueError):
@@ -73,14 +77,14 @@ def pack_set(one: AnswerSet | None) -> Any:
     if one is None:
         return None
     bodies = tuple((b.flags, b.counts, b.data, b.owners, b.alias, b.extra) for b in one.bodies)
-    return (bodies, one.slots, one.counted)
+    return (bodies, one.slots, one.counted, one.ede, one.hashed)
 
 
 def unpack_set(data: Any) -> AnswerSet | None:
     if data is None:
         return None
-    bodies, slots, counted = data
-    return AnswerSet(tuple(Body(*body) for body in bodies), slots, counted)
+    bodies, slots, counted, ede, hashed = data
+    return AnswerSet(tuple(Body(*body) for body in bodies), slots, counted, ede, hashed)
 
 
 def pack_zone(zone: ZoneAnswers | None) -> Any:

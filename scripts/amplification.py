@@ -3,7 +3,7 @@
 A forged source makes a server send more bytes to a victim than the sender spent: this prints by how much, at
 worst. All hosts count as up. Each name is asked for each type it has, for ANY, for a type it has not and for a
 name below it, without EDNS and with EDNS sizes from 512 to 65,535, with and without DO. Asserted is what is
-promised: a reply is never longer than 512 bytes, or with EDNS than the client takes and `udp_limit` allows.
+promised: a reply is never longer than 512 bytes, or with EDNS than the client takes, `udp_limit` and `udp_ratio` allow.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from rrdns import wire
 from rrdns.model import Result
 from rrdns.roster.roster import Roster
+from rrdns.server.edns import Policy
 from rrdns.server.respond import AnswerTable
 from rrdns.settings import Settings
 from rrdns.zonefile import load
@@ -41,12 +42,12 @@ class Case(NamedTuple):
         return f"x{self.ratio:5.2f}  {self.reply:5} / {self.request:3}  {edns:13}  {what}"
 
 
-def tables(files: Mapping[str, bytes], udp_limit: int) -> AnswerTable:
+def tables(files: Mapping[str, bytes], udp_limit: int, udp_ratio: int) -> AnswerTable:
     """What a worker has when all hosts are up; SystemExit for bad files."""
     loaded = load(files)
     if loaded.dataset is None:
         raise SystemExit("\n".join(str(problem) for problem in loaded.problems))
-    roster, table = Roster(), AnswerTable(udp_limit)
+    roster, table = Roster(), AnswerTable(udp_limit, policy=Policy(ratio=udp_ratio))
     table.stage(roster.load(loaded.dataset, 1.0).changes)
     for target in roster.targets():
         table.stage(roster.observe(target, Result(True, "up", 0.01), 1.0).changes)
@@ -83,15 +84,17 @@ def cases(table: AnswerTable) -> Iterator[Case]:
                 yield Case(longest / len(packet), name, rtype, edns, do, len(packet), longest)
 
 
-def allowed(case: Case, udp_limit: int) -> int:
-    return min(max(case.edns, wire.UDP_MINIMUM), udp_limit) if case.edns else wire.UDP_MINIMUM
+def allowed(case: Case, udp_limit: int, udp_ratio: int) -> int:
+    limit = min(max(case.edns, wire.UDP_MINIMUM), udp_limit) if case.edns else wire.UDP_MINIMUM
+    return min(limit, udp_ratio * case.request) if udp_ratio else limit
 
 
-def measure(files: Mapping[str, bytes], udp_limit: int = wire.UDP_LIMIT) -> list[Case]:
+def measure(files: Mapping[str, bytes], udp_limit: int = wire.UDP_LIMIT, udp_ratio: int = 0) -> list[Case]:
     """All cases, the worst first; AssertionError for a reply longer than promised."""
-    found = sorted(cases(tables(files, udp_limit)), reverse=True)
+    found = sorted(cases(tables(files, udp_limit, udp_ratio)), reverse=True)
     for case in found:
-        assert case.reply <= allowed(case, udp_limit), f"{case}: longer than {allowed(case, udp_limit)} bytes"
+        most = allowed(case, udp_limit, udp_ratio)
+        assert case.reply <= most, f"{case}: longer than {most} bytes"
     return found
 
 
@@ -104,15 +107,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/amplification", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("zones", nargs="*", type=Path, default=[ZONES], help="files or folders")
     parser.add_argument("--udp-limit", type=int, default=Settings().udp_limit)
+    parser.add_argument("--udp-ratio", type=int, default=Settings().udp_ratio, help="0: no such limit")
     parser.add_argument("--worst", type=int, default=5, help="how many to print (5)")
     options = parser.parse_args()
-    found = measure(read(options.zones), options.udp_limit)
-    print(f"reply / request bytes by UDP, {len(found)} questions, udp_limit {options.udp_limit}; the worst:")
+    found = measure(read(options.zones), options.udp_limit, options.udp_ratio)
+    print(f"reply / request bytes by UDP, {len(found)} questions, udp_limit {options.udp_limit}, udp_ratio {options.udp_ratio}; the worst:")
     for case in found[: options.worst]:
         print(f"  {case}")
     worst = max((case for case in found if not case.edns), default=found[0])
     print(f"without EDNS:\n  {worst}")
-    print("never longer than the client takes and udp_limit allows: held")
+    print("never longer than the client, udp_limit and udp_ratio allow: held")
     return 0
 
 

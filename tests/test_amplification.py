@@ -32,5 +32,11 @@ def test_two_hundred_hosts_and_long_texts(udp_limit: int) -> None:
     assert cut and all(case.reply <= case.request for case in cut if case.edns < 1232), "TC alone does not amplify"
 
 
+def test_with_a_ratio_nothing_amplifies_more() -> None:
+    found = amplification.measure(amplification.read([amplification.ZONES]), udp_ratio=3)
+    assert found[0].ratio <= 3, str(found[0])
+    assert any(case.reply > case.request for case in found), "short answers still come"
+
+
 def add_pool(pools: str, hosts: str) -> str:
     return pools.replace("pools:\n", f"pools:\n  many:\n    members:\n{hosts}", 1)

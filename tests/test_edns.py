@@ -82,7 +82,7 @@ def test_unknown_options_are_ignored_and_cost_nothing(options: bytes) -> None:
     one = table()
     message = ask(one, options=options)
     assert message.answer and not message.options
-    assert one.memo, "the reply is the same as to a query without options, and remembered as such"
+    assert one.recall.memo, "the reply is the same as to a query without options, and remembered as such"
 
 
 def test_keepalive_by_tcp_only() -> None:
@@ -167,7 +167,7 @@ def test_replies_are_never_remembered_for_another_client_or_time() -> None:
         for now in (NOW, NOW + 4000):
             for _ in range(2):
                 seen.add(given_back(ask(one, options=option(COOKIE, HALF), client=client, now=now))[COOKIE])
-    assert len(seen) == 4 and not one.memo
+    assert len(seen) == 4 and not one.recall.memo
 
 
 def test_the_ring_turns_and_follows_changes_with_cookies_too() -> None:

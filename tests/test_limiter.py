@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from small_zone import question, small_zone
 from worker_process import wait_until, worker
 
+from rrdns.server.edns import Policy
 from rrdns.server.limited import LimitedBatchSocket, LimitedPlainSocket, limiter
 from rrdns.server.limiter import Limiter, cut_off
 from rrdns.server.respond import AnswerTable
@@ -193,3 +194,50 @@ def test_a_worker_limits_a_forged_network_and_serves_it_by_tcp() -> None:
             for _ in range(100):
                 sock.send(packet)
                 assert not sock.recv(4096)[2] & 0x02
+
+
+# ---------------------------------------------------------------- clients that proved their address
+
+
+SECRET = bytes(range(16))
+HALF = b"\x24\x64\xc4\xab\xcf\x10\xc9\x57"
+
+
+def with_cookie(number: int, cookie: bytes) -> bytes:
+    return question(
+        "www.lb.example.com.", edns=1232, number=number, options=b"\0\x0a" + bytes((0, len(cookie))) + cookie
+    )
+
+
+@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("listen", ["127.0.0.1", "::1"])
+def test_a_valid_cookie_frees_its_client_alone(
+    kind: type[LimitedBatchSocket] | type[LimitedPlainSocket], listen: str
+) -> None:
+    family = socket.AF_INET6 if ":" in listen else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as server, socket.socket(family, socket.SOCK_DGRAM) as client:
+        server.bind((listen, 0))
+        server.setblocking(False)
+        proved = AnswerTable(policy=Policy(secrets=(SECRET,)))
+        proved.stage(small_zone())
+        proved.commit(1, fresh=True)
+        judge = Limiter(NEVER, 0)
+        door = kind(server, proved, judge)
+        client.connect(server.getsockname()[:2])
+        client.settimeout(10)
+        client.send(with_cookie(1, HALF))
+        while door.turn():
+            pass
+        cookie = dns.message.from_wire(client.recv(4096)).options[0].to_wire()
+        assert len(cookie) == 24
+        forged = cookie[:16] + bytes(8)
+        for number, one in ((10, cookie), (11, HALF), (12, cookie), (13, forged), (14, b""), (15, cookie)):
+            client.send(with_cookie(number, one) if one else question("www.lb.example.com.", number=number))
+        while door.turn():
+            pass
+        got = [dns.message.from_wire(client.recv(4096)) for _ in range(3)]
+        assert [one.id for one in got] == [10, 12, 15] and all(one.answer for one in got)
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(4096)
+        assert judge.limited == 3 and door.counts.errors == 0

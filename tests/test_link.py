@@ -31,7 +31,7 @@ bodies = st.builds(
 def rings(draw: st.DrawFn) -> AnswerSet:
     stored = tuple(draw(st.lists(bodies, min_size=1, max_size=4)))
     slots = tuple(draw(st.lists(st.integers(0, len(stored) - 1), min_size=1, max_size=12)))
-    return AnswerSet(stored, slots, draw(st.booleans()))
+    return AnswerSet(stored, slots, draw(st.booleans()), draw(st.binary(max_size=9)))
 
 
 nodes = st.builds(Node, st.binary(max_size=10), st.integers(NAME, OWN))

@@ -167,12 +167,6 @@ async def test_a_large_table_arrives_whole_while_it_changes(desk: Desk) -> None:
     assert len(worker.table.nodes) == len(names) + 2
 
 
-async def test_thousands_of_zones_come_in_small_frames(desk: Desk) -> None:
-    zones = {name_from_text(f"z{number}."): ZONE for number in range(3000)}
-    sizes = [len(frame) for frame in publisher._frames(Changes({}, {}, zones))]
-    assert len(sizes) == 15 and max(sizes) < 256 << 10
-
-
 async def test_answers_are_counted_over_changes_and_reconnections(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "TICK", 0.05)
     worker = await desk.worker()

@@ -145,7 +145,7 @@ def test_what_a_dname_makes_is_never_sent_from_where_it_lies() -> None:
     one = table()
     for text in ("x.moved.lb.example.com.", "x.MOVED.lb.example.com."):
         assert isinstance(one.lookup(question(text, wire.CNAME)), bytes)
-    assert not one.memo
+    assert not one.recall.memo
 
 
 def test_refused_outside_and_for_other_classes_and_transfers() -> None:
@@ -226,11 +226,11 @@ def test_replacing_a_ring_keeps_its_cursor_and_the_memo() -> None:
     www = key(name("www.lb.example.com."), 1)
     for _ in range(7):
         one.reply(question("www.lb.example.com."), udp=True)
-    assert one.memo
+    assert one.recall.memo
     assert one.counters() == {www: (1, 0, 7)}
     one.stage(Changes({www: AnswerSet((addresses("192.0.2.1"), addresses("192.0.2.2")), (0, 1), True)}, {}, {}))
     assert one.commit(2) == {www: (1, 0, 7)}
-    assert one.memo, "a mere replacement must not cost the memo"
+    assert one.recall.memo, "a mere replacement must not cost the memo"
     message = ask(one, "www.lb.example.com.")
     assert str(message.answer[0][0]) == "192.0.2.2"  # slot 7 modulo 2
     assert one.counters()[www][:2] == (2, 7)

@@ -13,11 +13,11 @@ import time
 
 import dns.message
 import pytest
-from small_zone import addresses, name, question, small_zone
+from small_zone import ZONE, addresses, name, question, small_zone
 from worker_process import wait_until, worker
 
-from rrdns import board
-from rrdns.answers import AnswerSet, Changes, key
+from rrdns import board, link
+from rrdns.answers import AnswerSet, Changes, Node, key
 from rrdns.server.respond import AnswerTable
 from rrdns.server.udp import BatchSocket, PlainSocket, batches_work
 from rrdns.settings import Settings
@@ -156,6 +156,38 @@ def test_control_comes_and_goes() -> None:
         assert retired[WWW][2] - retired[WWW][1] == 6
         one.publish(Changes({WWW: AnswerSet((addresses("192.0.2.200"),), (0,), True)}, {}, {}))
         assert answers(one.udp(question("www.lb.example.com."))) == ["192.0.2.200"]
+
+
+def test_a_large_commit_is_in_force_at_once_and_acknowledged_when_it_is_settled() -> None:
+    """So many that it takes hundreds of pieces; meanwhile questions are answered, and all answers are counted."""
+    names = [name(f"n{at}.lb.example.com.") for at in range(30_000)]
+    zone = small_zone()
+
+    def table(last: int) -> Changes:
+        ring = AnswerSet((addresses(f"192.0.2.{last}"),), (0,), True)
+        return Changes({key(one, 1): ring for one in names}, dict.fromkeys(names, Node(ZONE)), zone.zones)
+
+    with worker() as one:
+        one.publish(table(1), fresh=True)
+        packets = [question(f"n{at}.lb.example.com.") for at in (0, 29_999, 17, 15_000)]
+        for last in (2, 3):
+            for packet in packets:
+                assert answers(one.udp(packet)) == [f"192.0.2.{last - 1}"]
+            for part in link.parts(table(last)):
+                one.control.sendall(part)
+            assert answers(one.udp(packets[0])) == [f"192.0.2.{last - 1}"]
+            one.control.sendall(link.encode(("commit", last, False)))
+            signs, told = 0, 0
+            while (frame := one.frame())[0] != "ack":
+                assert frame[:2] == ("counters", 0)
+                signs += 1
+                told += sum(end - start for _, start, end in frame[2].values())
+                assert answers(one.udp(packets[signs % 4])) == [f"192.0.2.{last}"]
+            assert frame[1] == last and signs >= 3
+            told += sum(end - start for _, start, end in frame[2].values())
+            assert told >= 5  # those of the ring in force before; the rest is told with the next commit
+        one.control.sendall(link.encode(("counters", 9)))
+        assert one.frame()[:2] == ("counters", 9)
 
 
 def test_garbage_on_the_link_only_ends_the_link() -> None:

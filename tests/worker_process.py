@@ -56,9 +56,14 @@ class WorkerProcess:
         for part in link.parts(changes):
             self.control.sendall(part)
         self.control.sendall(link.encode(("commit", self.commits, fresh)))
-        word, number, retired = self.frame()
-        assert (word, number) == ("ack", self.commits)
-        return retired  # type: ignore[no-any-return]
+        retired: dict[bytes, tuple[int, int, int]] = {}
+        while True:
+            word, number, readings = self.frame()
+            retired |= readings
+            if word == "ack":
+                assert number == self.commits
+                return retired
+            assert (word, number) == ("counters", 0)  # of a large commit that is being settled
 
     def counters(self) -> dict[bytes, tuple[int, int, int]]:
         self.control.sendall(link.encode(("counters", 1)))

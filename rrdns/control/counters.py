@@ -4,18 +4,19 @@ A ring's cursor only grows, and slot `cursor % length` is the answer it gives. S
 and the members of each slot follows exactly who was answered how often: whole cycles, and a part of one. Nothing
 is counted per query. Must not know: sockets, workers' processes, how a ring came to be.
 
-A reading is (number of the commit that made the ring, cursor at that moment, cursor now).
+A reading is (number of the commit that made the ring, cursor at that moment, cursor now). The slot of a hashed ring
+(`sh`) does not follow from its cursor: there a fourth item says how often each slot was given since that commit.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rrdns.answers import Key
 
-Reading = tuple[int, int, int]
+Reading = tuple[int, int, int] | tuple[int, int, int, Mapping[int, int]]
 Host = tuple[str, str]
 """A pool's name and a member's."""
 
@@ -46,6 +47,16 @@ class Ring:
             counts.update(hosts[cursor % length])
         return counts
 
+    def count_slots(self, before: Mapping[int, int], now: Mapping[int, int]) -> Counter[Host]:
+        """How often each host was in the answers, by how often each slot was given."""
+        counts: Counter[Host] = Counter()
+        hosts = self._prepared()
+        for slot, times in now.items():
+            new = times - before.get(slot, 0)
+            if new > 0 and 0 <= slot < len(hosts):
+                counts.update(dict.fromkeys(hosts[slot], new))
+        return counts
+
     def _prepared(self) -> tuple[tuple[Host, ...], ...]:
         """Worked out at the first count: many rings are replaced before anyone was answered from them."""
         if self._hosts is None:
@@ -67,6 +78,7 @@ class _Seen:
     rings: dict[int, Ring]
     number: int = -1
     cursor: int = 0
+    hits: Mapping[int, int] = field(default_factory=dict)
 
 
 class Tally:
@@ -108,16 +120,23 @@ class Tally:
         members: Counter[Host] = Counter()
         services: Counter[bytes] = Counter()
         seen = self._seen.get(worker, {})
-        for key, (number, first, cursor) in readings.items():
+        for key, reading in readings.items():
+            number, first, cursor = reading[:3]
             one = seen.get(key)
             ring = one.rings.get(number) if one is not None else None
             if one is None or ring is None or number < one.number:
                 continue
-            start = max(first, one.cursor) if one.number == number else first
-            one.number, one.cursor = number, max(start, cursor)
+            if one.number != number:
+                one.number, one.cursor, one.hits = number, first, {}
+            start = max(first, one.cursor)
+            one.cursor = max(start, cursor)
             if cursor > start:
                 services[ring.service] += cursor - start
-                members.update(ring.count(start, cursor))
+                if len(reading) == 4:
+                    members.update(ring.count_slots(one.hits, reading[3]))
+                    one.hits = reading[3]
+                else:
+                    members.update(ring.count(start, cursor))
         if services:
             self.members.update(members)
             self.services.update(services)

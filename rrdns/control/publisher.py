@@ -28,9 +28,8 @@ ACK_WAIT = 5.0
 LARGE = 4 << 20  # bytes of table that allow a second more
 STEP = 0.25  # waiting is counted in such steps, so that a pause of this process itself counts as one step
 TICK = 1.0  # pings and counters
-RINGS_A_TICK = 5000  # with more, counters are asked for less often: a worker must not stop over telling them
+RINGS_A_TICK = 5000  # with more, counters are asked for less often: telling them takes a worker's time
 RETRY = 0.15
-ZONES_A_PART = 200
 
 Kill = Callable[[int, int], None]
 
@@ -216,7 +215,7 @@ class Line:
         self._carried = list(rings)
         self._unacknowledged = number
         self._patience = ACK_WAIT
-        for frame in _frames(changes):
+        for frame in link.parts(changes):
             writer.write(frame)
             await writer.drain()
             self._progress += 1
@@ -251,6 +250,7 @@ class Line:
                 self._carried = []
                 self._wake.set()
         elif word == "counters":
+            self._progress += frame[1] == 0  # a commit is being settled
             self._tally.read(self.index, frame[2], self._now())
 
     async def _watch(self) -> None:
@@ -311,11 +311,3 @@ def _flat(error: BaseException) -> Iterator[BaseException]:
             yield from _flat(one)
     else:
         yield error
-
-
-def _frames(changes: Changes) -> Iterator[bytes]:
-    """As `link.parts`, with the zones in small pieces: a frame is bounded, and so is the time to make one."""
-    zones = list(changes.zones.items())
-    for start in range(0, len(zones), ZONES_A_PART):
-        yield from link.parts(Changes({}, {}, dict(zones[start : start + ZONES_A_PART])))
-    yield from link.parts(Changes(changes.sets, changes.nodes, {}))

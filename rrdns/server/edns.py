@@ -6,7 +6,7 @@
 | Client Subnet (7871)| always; SCOPE 0: no answer depends on the client       | FORMERR                |
 | COOKIE (RFC 7873)   | with a secret; `cookies` makes and judges them         | FORMERR                |
 | keepalive (RFC 7828)| over TCP                                               | FORMERR; ignored on UDP|
-| errors (RFC 8914)   | unasked, when `ede` is on                              |                        |
+| errors (RFC 8914)   | unasked, when `ede` is on and there is room            |                        |
 | others              | ignored                                                | ignored                |
 | cut off             |                                                        | FORMERR                |
 
@@ -52,6 +52,8 @@ class Policy:
     keepalive: int = 0
     version_text: bytes = b""
     hostname_text: bytes = b""
+    ratio: int = 0
+    """A reply to a client whose address no cookie proved is at most so many times its query; 0: no such limit."""
 
 
 class Asked(NamedTuple):

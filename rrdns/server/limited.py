@@ -1,7 +1,9 @@
 """The UDP doors with a Limiter between the finished replies and the wire; made only when the rate is set.
 
 Without a rate the worker makes the plain doors of `udp.py`, and nothing here runs: off costs nothing. A reply
-held back has taken its place in the ring like a sent one. Must not know: prefixes, rates.
+held back has taken its place in the ring like a sent one. A client that showed a valid cookie asked from its own
+address (RFC 7873 section 5.2.5), so its replies hit nobody else: they are neither limited nor counted. Must not know:
+prefixes, rates, what makes a cookie valid.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import time
 
 from rrdns.server.limiter import Limiter, cut_off
 from rrdns.server.respond import AnswerTable
+from rrdns.server.rings import Entry
 from rrdns.server.udp import BUFFER, BatchSocket, PlainSocket, batches_work
 from rrdns.server.udp import open_udp as open_free
 from rrdns.settings import Settings
@@ -37,13 +40,24 @@ class LimitedBatchSocket(BatchSocket):
     def __init__(self, sock: socket.socket, table: AnswerTable, limiter: Limiter) -> None:
         super().__init__(sock, table)
         self._limiter = limiter
+        self._cookies = table.cookies
+        self._proved: list[int] = []
+        """Packets of this batch that came with a valid cookie."""
         # sockaddr_in: family, port, address; sockaddr_in6: family, port, flow, address
         self._from, self._to = (4, 8) if sock.family == socket.AF_INET else (8, 24)
+
+    def _miss(self, rest: bytes, start: int, size: int, segment: int) -> Entry | None:
+        before = self._cookies.proofs  # what is remembered has no cookie: every one comes by here
+        entry = super()._miss(rest, start, size, segment)
+        if self._cookies.proofs != before:
+            self._proved.append(start // BUFFER)
+        return entry
 
     def _reply(self, count: int, silent: list[int]) -> None:
         first, last = self._from, self._to
         names = self._names[: 32 * count]
-        places = range(count) if not silent else sorted({*range(count)}.difference(silent))
+        free, self._proved = [*silent, *self._proved], []
+        places = range(count) if not free else sorted({*range(count)}.difference(free))
         addresses = [names[32 * i + first : 32 * i + last] for i in places]
         over, slips = self._limiter.over(addresses, time.monotonic())
         for position in over[:slips]:
@@ -65,8 +79,14 @@ class LimitedPlainSocket(PlainSocket):
     def __init__(self, sock: socket.socket, table: AnswerTable, limiter: Limiter) -> None:
         super().__init__(sock, table)
         self._limiter = limiter
+        self._cookies = table.cookies
+        self._proofs = self._cookies.proofs
 
     def _send(self, reply: bytes, control: list[tuple[int, int, bytes]], peer: object) -> None:
+        before, self._proofs = self._proofs, self._cookies.proofs
+        if self._proofs != before:
+            super()._send(reply, control, peer)
+            return
         address = socket.inet_pton(self.sock.family, peer[0].partition("%")[0])  # type: ignore[index]
         over, slips = self._limiter.over([address], time.monotonic())
         if over:

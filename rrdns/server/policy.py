@@ -13,6 +13,7 @@ def policy(settings: Settings) -> Policy:
         secrets=tuple(bytes.fromhex(one) for one in settings.cookie_secret) if settings.cookies else (),
         cookie_required_udp=settings.cookie_required_udp,
         ede=settings.ede,
+        ratio=settings.udp_ratio,
         keepalive=min(65535, int(settings.tcp_idle * 10)),
         version_text=settings.version_text.encode(),
         hostname_text=settings.hostname_text.encode(),

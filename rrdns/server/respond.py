@@ -3,13 +3,14 @@
 Pure: no socket, no clock. A query takes one of four ways, the first that fits:
 
   memo       the packet's bytes after the id were seen before: one slice, one dictionary look-up, next slot
-  stem       all but the bytes of its cookie were seen before: the same, and a cookie of its own in the reply
-  ring       parse, find the ring; its slot is a finished body; the packet is remembered for the memo
+  quick      all but its name and type were seen before, and those are known: `recall.py`
+  cookied    one of these two, for all but the bytes of its cookie; the reply gets a cookie of its own
+  ring       parse, find the ring; its slot is a finished body; the packet is remembered
   composed   an alias is followed, a DNAME applied, additional addresses added, or EDNS options answered: the
              reply is put together
 
-The memo is read by the batched loop (`server/udp.py`); everything else is here. What depends on the client or the
-time is asked of an `Asker`, and never remembered. Must not know: pools, health.
+The first two are tried by the batched loop (`server/udp.py`); everything else is here. What depends on the client
+or the time is asked of an `Asker`, and never remembered. Must not know: pools, health.
 """
 
 from __future__ import annotations
@@ -17,25 +18,36 @@ from __future__ import annotations
 from rrdns import wire
 from rrdns.answers import AUTHORITATIVE, Body
 from rrdns.server import edns
+from rrdns.server.client_network import ClientNetwork
 from rrdns.server.cookies import Cookies
 from rrdns.server.edns import Asked, Asker, Policy, with_options
-from rrdns.server.rings import BADCOOKIE_OPT, BADVERS_OPT, OPTS, Entry, Ring, header, next_item, view_of
+from rrdns.server.recall import BARE, Recall
+from rrdns.server.rings import (
+    BADCOOKIE_OPT,
+    BADVERS_OPT,
+    OPTS,
+    WHOLE,
+    WITH_COOKIE,
+    Entry,
+    Ring,
+    header,
+    next_item,
+    view_of,
+)
 from rrdns.server.table import Table
 
-MEMO_SIZE = 16384
 MAX_CHASE = 12  # CNAMEs followed inside a zone in one reply
 MAX_MESSAGE = 65535
 MAX_POINTER = 0x3FFF  # RFC 1035 section 4.1.4: 14 bits
 
-_WHOLE_COOKIE = edns.option(edns.COOKIE, bytes(24))[:4]
+_WHOLE_COOKIE = edns.option(edns.COOKIE, bytes(WHOLE))[:4]
 _HALF_COOKIE = edns.option(edns.COOKIE, bytes(8))[:4]
-_COOKIE_ROOM = 28
 
 _ADDRESSES = (wire.A.to_bytes(2, "big"), wire.AAAA.to_bytes(2, "big"))
 
 
 class AnswerTable(Table):
-    """Every answer of this server, and the memo of packets already understood."""
+    """Every answer of this server, and what is remembered of packets already understood."""
 
     def __init__(
         self,
@@ -45,33 +57,24 @@ class AnswerTable(Table):
     ) -> None:
         super().__init__(first_cursor, policy)
         self.udp_limit = udp_limit
-        self.memo: dict[bytes, Entry] = {}
-        self._stems: dict[bytes, Entry] = {}
-        """As the memo, for packets that end in a COOKIE option, without the cookie."""
+        self.recall = Recall(self, ratio=policy.ratio)
+        self._cookied = Recall(self, BARE + 4)
+        """Of packets that end in a COOKIE option, without the cookie."""
         self._policy = policy
-        self._cookies = Cookies(policy.secrets)
+        self.cookies = Cookies(policy.secrets)
 
     def forget(self) -> None:
-        self.memo.clear()
-        self._stems.clear()
+        self.recall.forget()
+        self._cookied.forget()
 
     def lookup(self, packet: bytes, asker: Asker = edns.nobody) -> Entry | bytes | None:
-        """For a UDP packet the memo does not know: an Entry (remembered), a whole reply, or None for silence."""
-        if self._stems:
-            if packet[-28:-24] == _WHOLE_COOKIE:
-                reply = self._by_stem(packet, 24, asker)
-                if reply is not None:
-                    return reply
-            elif packet[-12:-8] == _HALF_COOKIE:
-                reply = self._by_stem(packet, 8, asker)
-                if reply is not None:
-                    return reply
+        """For a UDP packet that is not remembered: an Entry, a whole reply, or None for silence."""
         query = wire.parse_query(packet)
         if query is None:
             return None
         if not isinstance(query, wire.Query):
             return _bare(packet, query)
-        name, end, type_class, opt = query
+        opt = query.edns
         limit = wire.UDP_MINIMUM
         if opt is not None:
             if opt.version:
@@ -81,27 +84,21 @@ class AnswerTable(Table):
                 reply = self._with_options(packet, query, limit, asker, udp=True)
                 if reply is not None:
                     return reply
-        ring = self.find(name, type_class)
+        ring = self.find(query.name, query.type_class)
         view = view_of(packet, opt)
         if not ring.plain:
-            return self._compose(packet, query, ring, view, limit)
-        entry = Entry(ring, ring.items(view), end, limit - end)
-        if packet[12 : end - 4] == name:  # mixed case never repeats
-            if len(self.memo) >= MEMO_SIZE:
-                self.memo.clear()
-            self.memo[packet[2:]] = entry
-        return entry
+            return self._compose(packet, query, ring, view, self._unproved(packet, limit), ClientNetwork(asker))
+        return self.recall.learn(packet[2:], query, ring, view, limit)
+
+    def _unproved(self, packet: bytes, limit: int) -> int:
+        """The longest reply to a packet that did not prove its sender's address."""
+        ratio = self._policy.ratio
+        return min(limit, ratio * len(packet)) if ratio else limit
 
     def reply(self, packet: bytes, udp: bool = False, asker: Asker = edns.nobody) -> bytes | None:
         """The whole reply to a packet, or None for silence; without `udp` up to 65,535 bytes (TCP)."""
         if udp:
-            found = self.lookup(packet, asker)
-            if not isinstance(found, Entry):
-                return found
-            hdr, data, _, length = next_item(found)
-            if length > found.room:
-                return truncated(packet, found, hdr)
-            return packet[:2] + hdr + packet[12 : found.question_end] + data
+            return self._datagram(packet, asker)
         query = wire.parse_query(packet)
         if query is None:
             return None
@@ -117,13 +114,32 @@ class AnswerTable(Table):
         ring = self.find(query.name, query.type_class)
         view = view_of(packet, query.edns)
         if not ring.plain:
-            return self._compose(packet, query, ring, view, MAX_MESSAGE)
+            return self._compose(packet, query, ring, view, MAX_MESSAGE, ClientNetwork(asker))
         end = query.question_end
-        hdr, data, _, length = next_item(Entry(ring, ring.items(view), end, 0))
+        hdr, data, _, length = next_item((ring, ring.items(view), end, 0))
         if end + length > MAX_MESSAGE:
             return (
                 packet[:2] + header(ring.bodies[0].flags | wire.TC, (0, 0, 0), view) + packet[12:end] + OPTS[view >> 1]
             )
+        return packet[:2] + hdr + packet[12:end] + data
+
+    def _datagram(self, packet: bytes, asker: Asker) -> bytes | None:
+        """What the batched loop does, for one packet."""
+        rest = packet[2:]
+        entry = self.recall.memo.get(rest) or self.recall.quick(rest)
+        if entry is None:
+            finished = self.cookied(rest, *asker())
+            if finished is not None:
+                hdr, end, data = finished
+                return packet[:2] + hdr + packet[12:end] + data
+            found = self.lookup(packet, asker)
+            if not isinstance(found, tuple):
+                return found
+            entry = found
+        _, _, end, room = entry
+        hdr, data, _, length = next_item(entry)
+        if length > room:
+            hdr, data = truncated(entry, hdr)
         return packet[:2] + hdr + packet[12:end] + data
 
     # ------------------------------------------------------------------ EDNS options
@@ -140,52 +156,62 @@ class AnswerTable(Table):
         options, proved = self._answered(asked, asker)
         if not query.name:
             # RFC 7873 section 5.4: a whole cookie asks whether it is valid, a client's half asks for one.
+            if asked.subnet is not None:
+                options += edns.subnet_answer(asked.subnet)
             return _questionless(packet, options, proved or len(asked.cookie or b"") == 8)
         if udp and asked.cookie is not None and not proved and self._policy.cookie_required_udp:
             return _badcookie(packet, query, options)
         ring = self.find(query.name, query.type_class)
         if udp:
-            self._remember_stem(packet, query, asked, ring, limit)
+            self._learn_cookied(packet, query, asked, ring, limit)
+            limit = limit if proved else self._unproved(packet, limit)
         nice = edns.option(edns.NSID, self._policy.nsid) if asked.nsid else b""
-        return self._compose(packet, query, ring, view_of(packet, opt), limit, options, nice + ring.options)
+        network = ClientNetwork(asker, asked.subnet)
+        return self._compose(packet, query, ring, view_of(packet, opt), limit, network, options, nice, asked.subnet)
 
     def _answered(self, asked: Asked, asker: Asker) -> tuple[bytes, bool]:
         """The options that go back whatever the answer, and whether a cookie proved the client's address."""
         options, proved = b"", False
         if asked.cookie is not None:
-            cookie, proved = self._cookies.judge(asked.cookie, *asker())
+            cookie, proved = self.cookies.judge(asked.cookie, *asker())
             options = edns.option(edns.COOKIE, cookie)
-        if asked.subnet is not None:
-            options += edns.subnet_answer(asked.subnet)
         if asked.keepalive:
             options += edns.option(edns.KEEPALIVE, self._policy.keepalive.to_bytes(2, "big"))
         return options, proved
 
-    def _remember_stem(self, packet: bytes, query: wire.Query, asked: Asked, ring: Ring, limit: int) -> None:
+    def _learn_cookied(self, packet: bytes, query: wire.Query, asked: Asked, ring: Ring, limit: int) -> None:
         """Keeps what was found, if a COOKIE option alone ends the packet: any other cookie there finds the same."""
         opt, end, cookie = query.edns, query.question_end, asked.cookie
-        if opt is None or cookie is None or len(cookie) not in (8, 24) or ring.options or not ring.plain:
+        if opt is None or cookie is None or len(cookie) not in (8, WHOLE) or ring.options or not ring.plain:
             return
-        alone = len(opt.options) == 4 + len(cookie) and len(packet) == end + len(OPTS[1]) + len(opt.options)
-        if not alone or packet[12 : end - 4] != query.name:
-            return
-        if len(self._stems) >= MEMO_SIZE:
-            self._stems.clear()
-        entry = Entry(ring, ring.items(view_of(packet, opt)), end, limit - end - _COOKIE_ROOM)
-        self._stems[packet[2 : -len(cookie)]] = entry
+        if len(opt.options) == 4 + len(cookie) and len(packet) == end + len(OPTS[1]) + len(opt.options):
+            rest = packet[2 : -len(cookie)]
+            self._cookied.learn(rest, query, ring, view_of(packet, opt) + WITH_COOKIE, limit - WHOLE)
 
-    def _by_stem(self, packet: bytes, size: int, asker: Asker) -> bytes | None:
-        """The whole reply to a packet that ends in a cookie of `size` bytes, if its stem is known and it is short."""
-        entry = self._stems.get(packet[2:-size])
+    def cookied(self, rest: bytes, client: bytes, now: int) -> tuple[bytes, int, bytes] | None:
+        """For a packet, without its id, that ends in a cookie, if all before is remembered: the header, the end of
+        the question and what follows it. The last two arguments are what an `Asker` says."""
+        if rest[-12:-8] == _HALF_COOKIE:
+            stem, cookie = rest[:-8], rest[-8:]
+        elif rest[-28:-24] == _WHOLE_COOKIE:
+            stem, cookie = rest[:-24], rest[-24:]
+        else:
+            return None
+        entry = self._cookied.memo.get(stem) or self._cookied.quick(stem)
         if entry is None:
             return None
-        cookie, proved = self._cookies.judge(packet[-size:], *asker())
+        fresh, proved = self.cookies.judge(cookie, client, now)
         if not proved and self._policy.cookie_required_udp:
             return None
-        hdr, data, _, length = next_item(entry)
-        if length > entry.room:
-            return truncated(packet, entry, hdr, _WHOLE_COOKIE + cookie)
-        return b"".join((packet[:2], hdr, packet[12 : entry.question_end], data[:-2], b"\0\x1c", _WHOLE_COOKIE, cookie))
+        ring, items, end, room = entry
+        cursor = ring.cursor
+        ring.cursor = cursor + 1
+        hdr, data, _, length = items[cursor % len(items)]
+        if self._policy.ratio and not proved:
+            room = min(room, self._policy.ratio * (len(rest) + 2) - end - WHOLE)
+        if length > room:
+            hdr, data = truncated(entry, hdr)
+        return hdr, end, data + fresh
 
     # ------------------------------------------------------------------ composed replies
 
@@ -196,25 +222,30 @@ class AnswerTable(Table):
         ring: Ring,
         view: int,
         limit: int,
+        network: ClientNetwork,
         options: bytes = b"",
         nice: bytes = b"",
+        subnet: bytes | None = None,
     ) -> bytes:
         """A whole reply: aliases followed inside the zone, additional addresses while they fit. Its OPT holds
-        `options`, and the `nice` ones if no answer has to go for them."""
+        `options`, what `subnet` is answered with, and the `nice` ones if no answer has to go for them."""
         end = query.question_end
-        body = ring.take()
+        body = network.take(ring)
         data, counts, flags = body.data, body.counts, body.flags
         at = 0  # where the last body begins in `data`
         seen = {query.name}
         dnames: set[bytes] = {_dname_of(body)}
         zone = self.zone_of(query.name)
+        told = ring.options
         while body.alias >= 0 and len(seen) <= MAX_CHASE:
             target = _name_at(data, at + body.alias)
             if target in seen or self.zone_of(target) is not zone:
                 break
             seen.add(target)
             position = end + at + body.alias
-            body = self.find(target, query.type_class).take()
+            ring = self.find(target, query.type_class)
+            told = told or ring.options
+            body = network.take(ring)
             if target + body.data[2:] in dnames:
                 break  # the DNAME that was asked for led here, and stands in the reply
             dname = _dname_of(body)
@@ -225,13 +256,16 @@ class AnswerTable(Table):
             data += _with_owner(body, position)
             counts = (counts[0] + body.counts[0], counts[1] + body.counts[1], counts[2] + body.counts[2])
             flags = flags & 0xFFF0 | body.flags & 0x000F
+        if subnet is not None:
+            options += edns.subnet_answer(subnet, network.scope)
         opt = OPTS[view >> 1]
+        nice += told if opt else b""
         room = limit - end - len(opt) - len(options)
         if nice and not room - len(nice) < len(data) <= room:
             options += nice
             room -= len(nice)
         if body.extra and len(data) <= room:
-            data, added = self._with_addresses(data, body, at, end, room)
+            data, added = self._with_addresses(data, body, at, end, room, network)
             counts = (counts[0], counts[1], counts[2] + added)
         if len(data) > room:
             data, counts, flags = b"", (0, 0, 0), flags | wire.TC
@@ -239,7 +273,9 @@ class AnswerTable(Table):
             opt = with_options(opt, options)
         return packet[:2] + header(flags, counts, view) + packet[12:end] + data + opt
 
-    def _with_addresses(self, data: bytes, body: Body, at: int, end: int, room: int) -> tuple[bytes, int]:
+    def _with_addresses(
+        self, data: bytes, body: Body, at: int, end: int, room: int, network: ClientNetwork
+    ) -> tuple[bytes, int]:
         """Adds the A and AAAA of the names at `body.extra` as far as whole sets fit; leaving some out needs
         no TC (RFC 2181 section 9). Gives the data and how many records came."""
         added = 0
@@ -252,22 +288,21 @@ class AnswerTable(Table):
             done.add(name)
             for rtype in _ADDRESSES:
                 ring = self.sets.get(name + rtype)
-                if ring is None or not ring.plain:
+                if ring is None:
                     continue
-                more = ring.take()
-                if more.flags == AUTHORITATIVE and more.counts[0] and len(data) + len(more.data) <= room:
+                more = network.take(ring)
+                good = more.flags == AUTHORITATIVE and more.counts[0] and more.alias < 0
+                if good and len(data) + len(more.data) <= room:
                     data += _with_owner(more, position)
                     added += more.counts[0]
         return data, added
 
 
-def truncated(packet: bytes, entry: Entry, hdr: bytes, options: bytes = b"") -> bytes:
-    """The reply to a UDP packet whose slot is longer than there is room for: header with TC, question, OPT."""
-    ring = entry.ring
-    view = next(index for index, items in enumerate(ring.views) if items is entry.items)
-    flags = hdr[0] << 8 | hdr[1] | wire.TC
-    opt = with_options(OPTS[view >> 1], options)
-    return packet[:2] + header(flags, (0, 0, 0), view) + packet[12 : entry.question_end] + opt
+def truncated(entry: Entry, hdr: bytes) -> tuple[bytes, bytes]:
+    """The header, with TC, and what follows the question where the slot is longer than there is room for: an OPT."""
+    ring, items, _, _ = entry
+    view = next(index for index, one in enumerate(ring.views) if one is items)
+    return header(hdr[0] << 8 | hdr[1] | wire.TC, (0, 0, 0), view), OPTS[view >> 1]
 
 
 def _badvers(packet: bytes, query: wire.Query) -> bytes:

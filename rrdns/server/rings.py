@@ -6,88 +6,154 @@ Pure. Must not know: how a ring is found, sockets.
 from __future__ import annotations
 
 import ctypes
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from rrdns import wire
 from rrdns.answers import AnswerSet, Body
-from rrdns.server.edns import BADCOOKIE, with_options
+from rrdns.server.edns import BADCOOKIE, COOKIE, ERROR, option, with_options
 
 Item = tuple[bytes, bytes, int, int]
 """A finished slot: ten header bytes, the bytes behind the question, their address and length."""
 
 
-def address_of(data: bytes) -> int:
-    """Where the bytes stand in memory, for a send vector; valid while `data` lives."""
+def _asked_address(data: bytes) -> int:
     return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
 
 
-class Entry(NamedTuple):
-    """What the memo keeps of a packet: its ring, the ring's items in the packet's view, the end of the
-    question, and how many bytes may follow it."""
+_HEAD = bytes.__basicsize__ - 1  # CPython: a bytes object is a head, its bytes, and a zero
+_KNOWN = all(_asked_address(one) == id(one) + _HEAD for one in (b"", b"a", bytes(300)))
 
-    ring: Ring
-    items: list[Item]
-    question_end: int
-    room: int
+
+def address_of(data: bytes) -> int:
+    """Where the bytes stand in memory, for a send vector; valid while `data` lives. Asking ctypes takes ten times as
+    long, and a commit may ask for thousands."""
+    return id(data) + _HEAD if _KNOWN else _asked_address(data)
+
+
+Entry = tuple["Ring", list[Item], int, int]
+"""What is remembered of a packet: its ring, the ring's items in the packet's view, the end of the question, and
+how many bytes may follow it. A plain tuple: one is made for every packet that is new."""
+
+
+Reading = tuple[int, int, int] | tuple[int, int, int, dict[int, int]]
+"""The number of the commit that made a ring, its first cursor, its last; of a hashed one how often each slot came."""
+WHOLE = 24  # bytes of a cookie with its server half
+WITH_COOKIE = 4  # from the view of a query without one to that of the same with one
+
+Views = Sequence[tuple[int, list[Item]]]
+_NO_VIEWS: tuple[None, ...] = (None,) * 10  # of a ring nobody asked yet; most never are, and share it
 
 
 class Ring:
     """An AnswerSet at work: a cursor, and its slots made ready for each kind of query that came (a *view*).
 
-    Views: index 0-5 = RD bit + 2 * (0 no EDNS, 1 EDNS, 2 EDNS with DO). A view's list keeps its identity
-    when the ring is replaced, so that memo entries need not be touched. The cursor only grows: less
-    `start` it is the number of answers given since commit `number`. `options` stand in the OPT of every answer.
+    Views: index 0-9 = RD bit + 2 * (0 no EDNS, 1 EDNS, 2 EDNS with DO, 3 and 4 these two with a cookie). A view's
+    list keeps its identity when the ring is replaced, so that memo entries need not be touched. The cursor only
+    grows: less `start` it is the number of answers given since commit `number`. `options` stand in the OPT of every
+    answer.
+    A ring that tells something (`ede`) is never plain: only a composed reply sees whether there is room for it.
     """
 
-    __slots__ = ("bodies", "counted", "cursor", "number", "options", "plain", "slots", "start", "views")
+    __slots__ = (
+        *("bodies", "counted", "cursor", "hashed", "hits", "number", "options", "plain", "slots", "start", "views"),
+    )
 
     def __init__(self, answers: AnswerSet, cursor: int = 0, number: int = 0, options: bytes = b"") -> None:
-        self.options = options
+        self.options = options or _told(answers)
         self.bodies = answers.bodies
         self.slots = answers.slots
         self.counted = answers.counted
-        self.plain = all(body.alias < 0 and not body.extra for body in answers.bodies)
+        self.hashed = answers.hashed
+        self.hits: dict[int, int] = {}
+        """Of a hashed ring: how often each slot was given since `start`."""
+        self.plain = _is_plain(answers)
         self.cursor = self.start = cursor
         self.number = number
-        self.views: list[list[Item] | None] = [None] * 6
+        self.views: Sequence[list[Item] | None] = _NO_VIEWS
 
     def holds(self, answers: AnswerSet) -> bool:
-        return self.slots == answers.slots and self.bodies == answers.bodies and self.counted == answers.counted
+        same = self.slots == answers.slots and self.bodies == answers.bodies and self.counted == answers.counted
+        return same and self.hashed == answers.hashed and self.options == _told(answers)
 
-    def replace(self, answers: AnswerSet, number: int) -> None:
-        """New content in place; the cursor goes on."""
+    def prepare(self, answers: AnswerSet) -> Views:
+        """The views in use as they will be with new content: what takes time, done before a commit."""
+        return [
+            (index, items_of(answers, index, self.options)) for index, view in enumerate(self.views) if view is not None
+        ]
+
+    def replace(self, answers: AnswerSet, number: int, ready: Views = ()) -> None:
+        """New content in place, with the views `prepare` made of it; the cursor goes on."""
         self.bodies, self.slots, self.counted = answers.bodies, answers.slots, answers.counted
-        self.plain = all(body.alias < 0 and not body.extra for body in answers.bodies)
-        self.start, self.number = self.cursor, number
-        for index, view in enumerate(self.views):
-            if view is not None:
-                view[:] = self._items(index)
+        self.plain, self.options = _is_plain(answers), _told(answers)
+        self.hashed = answers.hashed
+        self.begin(number)
+        views = self.views
+        if views is not _NO_VIEWS:
+            fresh = dict(ready)
+            for index, view in enumerate(views):
+                if view is not None:
+                    view[:] = fresh.get(index) or items_of(answers, index, self.options)
+
+    def begin(self, number: int) -> None:
+        """Counts anew, for the commit of that number."""
+        self.start, self.number, self.hits = self.cursor, number, {}
+
+    def reading(self) -> Reading:
+        """What was answered since `start`."""
+        if self.hashed:
+            return self.number, self.start, self.cursor, dict(self.hits)
+        return self.number, self.start, self.cursor
 
     def items(self, view: int) -> list[Item]:
         found = self.views[view]
         if found is None:
-            found = self.views[view] = self._items(view)
+            if self.views is _NO_VIEWS:
+                self.views = list(_NO_VIEWS)
+            found = items_of(self, view, self.options)
+            self.views[view] = found  # type: ignore[index]
         return found
-
-    def _items(self, view: int) -> list[Item]:
-        ready = []
-        opt = with_options(OPTS[view >> 1], self.options if view > 1 else b"")
-        for body in self.bodies:
-            data = body.data + opt
-            ready.append((header(body.flags, body.counts, view), data, address_of(data), len(data)))
-        return [ready[slot] for slot in self.slots]
 
     def take(self) -> Body:
         cursor = self.cursor
         self.cursor = cursor + 1
         return self.bodies[self.slots[cursor % len(self.slots)]]
 
+    def take_at(self, slot: int) -> Body:
+        """The body of one slot, for a hashed ring; the cursor counts it."""
+        self.cursor += 1
+        self.hits[slot] = self.hits.get(slot, 0) + 1
+        return self.bodies[self.slots[slot]]
+
+
+def _is_plain(answers: AnswerSet) -> bool:
+    return not answers.ede and not answers.hashed and all(body.alias < 0 and not body.extra for body in answers.bodies)
+
+
+def _told(answers: AnswerSet) -> bytes:
+    return option(ERROR, answers.ede) if answers.ede else b""
+
+
+def items_of(answers: AnswerSet | Ring, view: int, options: bytes) -> list[Item]:
+    """The finished slots of one view."""
+    ready = []
+    opt = with_options(OPTS[view >> 1], options if view > 1 else b"")
+    for body in answers.bodies:
+        data = body.data + opt
+        ready.append((header(body.flags, body.counts, view), data, address_of(data), len(data)))
+    return [ready[slot] for slot in answers.slots]
+
 
 def _opt(size: int, flags: int, extended: int = 0) -> bytes:
     return b"\0\0\x29" + size.to_bytes(2, "big") + bytes((extended, 0)) + flags.to_bytes(2, "big") + b"\0\0"
 
 
-OPTS = (b"", _opt(wire.UDP_LIMIT, 0), _opt(wire.UDP_LIMIT, 0x8000))
+def _cookied(opt: bytes) -> bytes:
+    """An OPT whose only option is a COOKIE, but for its 24 bytes: they follow in each reply."""
+    return with_options(opt, option(COOKIE, bytes(WHOLE)))[:-WHOLE]
+
+
+_PLAIN_OPT, _DO_OPT = _opt(wire.UDP_LIMIT, 0), _opt(wire.UDP_LIMIT, 0x8000)
+OPTS = (b"", _PLAIN_OPT, _DO_OPT, _cookied(_PLAIN_OPT), _cookied(_DO_OPT))
 BADVERS_OPT = _opt(wire.UDP_LIMIT, 0, wire.BADVERS >> 4)
 BADCOOKIE_OPT = _opt(wire.UDP_LIMIT, 0, BADCOOKIE >> 4)
 
@@ -116,10 +182,10 @@ def header(flags: int, counts: tuple[int, int, int], view: int) -> bytes:
 
 def next_item(entry: Entry) -> Item:
     """The slot under the cursor of an entry's ring; moves the cursor."""
-    ring = entry.ring
+    ring, items, _, _ = entry
     cursor = ring.cursor
     ring.cursor = cursor + 1
-    return entry.items[cursor % len(entry.items)]
+    return items[cursor % len(items)]
 
 
 def view_of(packet: bytes, edns: wire.Edns | None) -> int:

@@ -1,10 +1,14 @@
 """Table: every ring of this server, changed by commits, searched by name and type. Needs only floor 0.
 
-Pure. One writer (`stage`, `commit`), called between two batches of queries. Must not know: packets, sockets,
-why a ring is as it is.
+Pure. One writer, called between two batches of queries: `stage` takes a change in pieces, `begin` puts it in force
+in one step, `settle` does bit by bit what that leaves to do (`settling.py`); `commit` is the two of them at once.
+Must not know: packets, sockets, why a ring is as it is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rrdns import wire
 from rrdns.answers import (
@@ -19,12 +23,13 @@ from rrdns.answers import (
     AnswerSet,
     Body,
     Changes,
-    Node,
     ZoneAnswers,
 )
 from rrdns.server import edns
 from rrdns.server.edns import Policy
-from rrdns.server.rings import Ring
+from rrdns.server.rings import Reading, Ring, Views
+from rrdns.server.settling import Late
+from rrdns.server.staging import LateNodes, Place, Staged, ZoneRings
 
 _IN = b"\0\1"
 _DS = wire.DS.to_bytes(2, "big")
@@ -32,32 +37,8 @@ _ANY = wire.ANY.to_bytes(2, "big")
 _CNAME = wire.CNAME.to_bytes(2, "big")
 _DNAME = wire.DNAME.to_bytes(2, "big")
 _DEFAULT = DEFAULT.to_bytes(2, "big")
+SMALL = 1000  # a commit of so many places is settled at once, and what caches above remember stays good
 _TRANSFERS = (wire.AXFR.to_bytes(2, "big"), wire.IXFR.to_bytes(2, "big"))
-
-
-class _Zone:
-    __slots__ = ("any", "apex", "nodata", "nxdomain")
-
-    def __init__(self, apex: bytes, answers: ZoneAnswers) -> None:
-        self.apex = apex
-        self.nodata, self.nxdomain, self.any = Ring(answers.nodata), Ring(answers.nxdomain), Ring(answers.any)
-
-
-class _Staged:
-    """A change being collected piece by piece: everything costly is done here, so that the commit is short."""
-
-    def __init__(self) -> None:
-        self.zones: dict[bytes, _Zone] = {}
-        self.changed_zones: list[tuple[_Zone, ZoneAnswers]] = []
-        self.nodes: dict[bytes, tuple[_Zone, int]] = {}
-        self.rings: dict[bytes, Ring] = {}
-        self.changed: list[tuple[bytes, Ring, AnswerSet]] = []
-        self.same: list[tuple[bytes, Ring]] = []
-        self.gone_zones: list[bytes] = []
-        self.gone_nodes: list[bytes] = []
-        self.gone_sets: list[bytes] = []
-        self.seen: tuple[set[bytes], set[bytes], set[bytes]] = (set(), set(), set())
-        self.places: dict[tuple[bytes, int], tuple[_Zone, int]] = {}
 
 
 class Table:
@@ -66,19 +47,26 @@ class Table:
     def __init__(self, first_cursor: int = 0, policy: Policy = Policy()) -> None:  # noqa: B008 - frozen
         """`first_cursor` is where new rings of several slots begin: a random number, so that several workers
         and servers do not all begin with the same member."""
-        self.sets: dict[bytes, Ring] = {}
+        self.sets: Mapping[bytes, Ring] = {}
+        self.nodes: Mapping[bytes, Place] = {}
+        self.zones: Mapping[bytes, ZoneRings] = {}
+        self._sets, self._nodes, self._zones = self.sets, self.nodes, self.zones
+        """The same, and behind them while a commit is being settled."""
         self._counted: dict[bytes, Ring] = {}
         """Those of `sets` whose cursors control asks for."""
-        self.nodes: dict[bytes, tuple[_Zone, int]] = {}
-        self.zones: dict[bytes, _Zone] = {}
+        self._retired: dict[bytes, Reading] = {}
         self.number = 0
         self._first = first_cursor
         self._refused = _failure(REFUSED, policy.ede, edns.NOT_AUTHORITATIVE)
         self._unsupported = _failure(REFUSED, policy.ede, edns.NOT_SUPPORTED)
         self._servfail = _failure(SERVFAIL, policy.ede, edns.NOT_READY)
         self._chaos = {key: Ring(one) for key, one in edns.chaos(policy).items()}
-        self._staged = _Staged()
-        self._failing = False
+        self._staged = Staged()
+        self._late: tuple[Late[Any], ...] = ()
+        self._views: dict[bytes, Views] = {}
+        self._stale = False
+        """Whether what was settled since `begin` makes caches wrong."""
+        self.failing = False
 
     def forget(self) -> None:
         """Called when what was found for a question may no longer be what would be found: for caches above."""
@@ -87,116 +75,119 @@ class Table:
 
     def stage(self, changes: Changes) -> None:
         """A piece of a change; nothing of it is seen before the commit. A zone comes no later than its nodes."""
-        staged = self._staged
-        for seen, part in zip(staged.seen, (changes.zones, changes.nodes, changes.sets), strict=True):
-            seen.update(part)
-        for apex, answers in changes.zones.items():
-            zone = self.zones.get(apex)
-            if answers is None:
-                staged.gone_zones.append(apex)
-            elif zone is None:
-                staged.zones[apex] = _Zone(apex, answers)
-            else:
-                staged.changed_zones.append((zone, answers))
-        for name, node in changes.nodes.items():
-            if node is None:
-                staged.gone_nodes.append(name)
-            else:
-                staged.nodes[name] = self._place(node)
-        for key, one in changes.sets.items():
-            ring = self.sets.get(key)
-            if one is None:
-                staged.gone_sets.append(key)
-            elif ring is None:
-                staged.rings[key] = Ring(one, self._first if len(one.slots) > 1 else 0)
-            elif ring.holds(one):
-                staged.same.append((key, ring))
-            else:
-                staged.changed.append((key, ring, one))
-
-    def _place(self, node: Node) -> tuple[_Zone, int]:
-        """The (zone, kind) that all nodes of that kind share."""
-        staged = self._staged
-        place = (node.zone, node.kind)
-        found = staged.places.get(place)
-        if found is None:
-            zone = staged.zones.get(node.zone) or self.zones[node.zone]
-            found = staged.places[place] = (zone, node.kind)
-        return found
+        self.settle()  # nothing is left to do, but when a control goes in the middle of its commit and another comes
+        self._staged.take(changes, self._zones, self._sets)
 
     def discard(self) -> None:
         """Forgets what was staged: the other end went away before its commit."""
-        self._staged = _Staged()
+        self._staged = Staged()
 
-    def commit(self, number: int, fresh: bool = False) -> dict[bytes, tuple[int, int, int]]:
-        """Puts all staged pieces in force at once; `fresh`: what was not staged goes.
+    def commit(self, number: int, fresh: bool = False) -> dict[bytes, Reading]:
+        """Puts all staged pieces in force and settles them at once; gives `retired`."""
+        self.begin(number, fresh)
+        self.settle()
+        return self.retired()
 
-        Gives, for each counted ring that was replaced, removed or confirmed, (its commit's number, its first
-        cursor, its last cursor): the answers it gave.
-        """
-        staged, self._staged = self._staged, _Staged()
+    def begin(self, number: int, fresh: bool = False) -> None:
+        """Puts all staged pieces in force in one step; `fresh`: what was not staged goes. To be settled then."""
+        self.settle()
+        staged, self._staged = self._staged, Staged()
         self.number = number
-        if fresh:
-            zones, nodes, sets = staged.seen
-            staged.gone_zones += self.zones.keys() - zones
-            staged.gone_nodes += self.nodes.keys() - nodes
-            staged.gone_sets += self.sets.keys() - sets
-        retired: dict[bytes, tuple[int, int, int]] = {}
-        flush = bool(staged.gone_zones or staged.gone_nodes or staged.gone_sets or staged.zones or staged.rings)
-        for key in staged.gone_sets:
-            gone = self.sets.pop(key, None)
-            self._counted.pop(key, None)
-            if gone is not None:
-                _retire(key, gone, retired)
-        for name in staged.gone_nodes:
-            self.nodes.pop(name, None)
-        for apex in staged.gone_zones:
-            self.zones.pop(apex, None)
-        flush |= self._replace(staged, number, retired)
-        for key, ring in staged.rings.items():
-            ring.number = number
-            if ring.counted:
-                self._counted[key] = ring
-        self.zones.update(staged.zones)
-        flush |= any(self.nodes.get(name) != place for name, place in staged.nodes.items())
-        self.nodes.update(staged.nodes)
-        self.sets.update(staged.rings)
-        if flush:
+        zones = Late(self._zones, staged.zones, fresh, lambda apex, one: self._settle_zone(apex, one, staged.new_zones))
+        nodes = LateNodes(self._nodes, staged.nodes, fresh, self._settle_node)
+        nodes.zones = zones
+        sets = Late(self._sets, staged.sets, fresh, self._settle_set)
+        self.zones, self.nodes, self.sets = zones, nodes, sets
+        self._late = (zones, nodes, sets)
+        self._views = staged.views
+        self._stale = False
+        if fresh or len(staged) > SMALL:
+            self.forget()  # from here on everything is found as it will be
+            return
+        self.settle()
+        if self._stale:
             self.forget()
+
+    def settle(self, count: int = 1 << 30) -> bool:
+        """Does what the last commit left to do, about `count` places of it; True when there is nothing left."""
+        for one in self._late:
+            count = one.go_on(count)
+            if not count:
+                return False
+        if self._late:
+            self.zones, self.nodes, self.sets = self._zones, self._nodes, self._sets
+            self._late, self._views = (), {}
+        return True
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the last commit left something to `settle`."""
+        return bool(self._late)
+
+    @property
+    def retiring(self) -> int:
+        """How many readings `retired` would give now."""
+        return len(self._retired)
+
+    def retired(self) -> dict[bytes, Reading]:
+        """For each counted ring that was replaced, removed or confirmed since last asked: the answers it gave."""
+        retired, self._retired = self._retired, {}
         return retired
 
-    def _replace(self, staged: _Staged, number: int, retired: dict[bytes, tuple[int, int, int]]) -> bool:
-        """New content for rings that stay; True where a ring went from plain to composed or back."""
-        flush = False
-        for zone, answers in staged.changed_zones:
-            for ring, one in (
-                (zone.nodata, answers.nodata),
-                (zone.nxdomain, answers.nxdomain),
-                (zone.any, answers.any),
-            ):
-                if not ring.holds(one):
-                    ring.replace(one, number)
-        for key, ring, one in staged.changed:
-            _retire(key, ring, retired)
+    def _settle_zone(self, apex: bytes, answers: ZoneAnswers | None, new: Mapping[bytes, ZoneRings]) -> None:
+        zone = self._zones.get(apex)
+        if answers is None:
+            self._zones.pop(apex, None)
+            self._stale = True
+        elif zone is None:
+            self._zones[apex] = new[apex]
+            self._stale = True
+        else:
+            zone.replace(answers, self.number)
+
+    def _settle_node(self, name: bytes, place: Place | None) -> None:
+        if place is None:
+            self._stale |= self._nodes.pop(name, None) is not None
+        elif self._nodes.get(name) != place:
+            self._nodes[name] = place
+            self._stale = True
+
+    def _settle_set(self, key: bytes, one: AnswerSet | None) -> None:
+        ring = self._sets.get(key)
+        if ring is not None and ring.counted and ring.cursor != ring.start:
+            self._retired[key] = ring.reading()
+        if one is None:
+            self._stale |= self._sets.pop(key, None) is not None
+            self._counted.pop(key, None)
+        elif ring is None:
+            ring = self._sets[key] = Ring(one, self._first if len(one.slots) > 1 else 0, self.number)
+            self._stale = True
+            if ring.counted:
+                self._counted[key] = ring
+        elif ring.holds(one):
+            ring.begin(self.number)
+        else:
             was_plain = ring.plain
-            ring.replace(one, number)
+            ring.replace(one, self.number, self._views.pop(key, ()))
+            self._stale |= was_plain != ring.plain
             if ring.counted:
                 self._counted[key] = ring
             else:
                 self._counted.pop(key, None)
-            flush |= was_plain != ring.plain
-        for key, ring in staged.same:
-            _retire(key, ring, retired)
-            ring.start, ring.number = ring.cursor, number
-        return flush
 
-    def counters(self) -> dict[bytes, tuple[int, int, int]]:
-        """For each counted ring that answered: the number of its commit, its first cursor, its cursor now."""
-        return {
-            key: (ring.number, ring.start, ring.cursor)
-            for key, ring in self._counted.items()
-            if ring.cursor != ring.start
-        }
+    def counted(self) -> list[bytes]:
+        """The keys of all counted rings, to be asked for in pieces."""
+        return list(self._counted)
+
+    def counters(self, keys: Iterable[bytes] | None = None) -> dict[bytes, Reading]:
+        """For each counted ring (of these keys) that answered: the number of its commit, its first cursor, its
+        cursor now."""
+        found = {}
+        for key in self._counted if keys is None else keys:
+            ring = self._counted.get(key)
+            if ring is not None and ring.cursor != ring.start:
+                found[key] = ring.reading()
+        return found
 
     def refusals(self) -> int:
         """How often REFUSED was answered."""
@@ -204,8 +195,8 @@ class Table:
 
     def fail(self, failing: bool) -> None:
         """Answers SERVFAIL to everything while `failing` (control silent for too long, `stale: servfail`)."""
-        if failing != self._failing:
-            self._failing = failing
+        if failing != self.failing:
+            self.failing = failing
             self.forget()
 
     def find(self, name: bytes, type_class: bytes) -> Ring:
@@ -223,7 +214,7 @@ class Table:
 
         Before all these: transfers and other classes are REFUSED, but for the CHAOS names that were configured.
         """
-        if self._failing:
+        if self.failing:
             return self._servfail
         rtype = type_class[:2]
         if type_class[2:] != _IN or rtype in _TRANSFERS:
@@ -253,7 +244,7 @@ class Table:
             return self.sets.get(wild + rtype) or self._absent(node, wild, rtype)
         return self._refused
 
-    def _absent(self, node: tuple[_Zone, int], name: bytes, rtype: bytes) -> Ring:
+    def _absent(self, node: Place, name: bytes, rtype: bytes) -> Ring:
         """The answer for a type that an existing name has no ring for.
 
         | kind  | ANY              | DS     | other                               |
@@ -288,7 +279,7 @@ class Table:
         alias = len(shown) + len(head) if rtype != _CNAME else -1
         return _passing(Body(AUTHORITATIVE, (2, 0, 0), shown + head + target, (len(shown),), alias))
 
-    def zone_of(self, name: bytes) -> _Zone | None:
+    def zone_of(self, name: bytes) -> ZoneRings | None:
         """The zone a name belongs to by its closest existing ancestor, None for none of ours."""
         while True:
             node = self.nodes.get(name)
@@ -309,8 +300,3 @@ def _passing(body: Body) -> Ring:
     ring = Ring(AnswerSet((body,)))
     ring.plain = False
     return ring
-
-
-def _retire(key: bytes, ring: Ring, retired: dict[bytes, tuple[int, int, int]]) -> None:
-    if ring.counted and ring.cursor != ring.start:
-        retired[key] = (ring.number, ring.start, ring.cursor)

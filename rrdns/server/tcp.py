@@ -35,7 +35,7 @@ class Connection:
     def __init__(self, sock: socket.socket, peer: Any, now: float) -> None:
         self.sock = sock
         self.client: str = peer[0]
-        self.asker = asker(peer)
+        self.asker = asker(peer[0])
         self.active = now
         self.inbox = bytearray()
         self.outbox = bytearray()
@@ -149,9 +149,7 @@ class TcpServer:
         while len(inbox) - at >= 2:
             length = inbox[at] << 8 | inbox[at + 1]
             if length > MAX_QUERY:
-                self.dropped += 1
-                self.queries += done + 1
-                self.close(fd)
+                self._break_off(fd, connection, done, now)
                 return
             if len(inbox) - at - 2 < length:
                 break
@@ -162,15 +160,13 @@ class TcpServer:
             at += 2 + length
             done += 1
             try:
-                reply = self._table.reply(packet, asker=asker(connection.client))
+                reply = self._table.reply(packet, asker=connection.asker)
             except Exception:
                 self.errors += 1  # one odd query must not end the worker; shows in `status`
                 reply = None
             if reply is None:
                 # Silence towards what is no query would leave the client waiting: end the connection.
-                self.dropped += 1
-                self.queries += done
-                self.close(fd)
+                self._break_off(fd, connection, done - 1, now)
                 return
             connection.outbox += len(reply).to_bytes(2, "big") + reply
         del inbox[:at]
@@ -181,6 +177,15 @@ class TcpServer:
             self.connections.move_to_end(fd)
             self.clients[connection.client].move_to_end(fd)
             self.writable(fd, now)
+
+    def _break_off(self, fd: int, connection: Connection, done: int, now: float) -> None:
+        """Something came that gets no reply: the `done` queries of this turn before it keep theirs, then it is over."""
+        self.dropped += 1
+        self.queries += done + 1
+        self.answered += done
+        connection.inbox.clear()
+        connection.paused = True
+        self.writable(fd, now)
 
     def writable(self, fd: int, now: float) -> None:
         """Sends what the client takes; reads on when little enough is left."""

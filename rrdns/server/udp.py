@@ -69,7 +69,12 @@ class BatchSocket:
         self._fd = sock.fileno()
         self._asking = 0
         """Where the packet that is being looked up begins."""
+        self._time = 0
+        """Unix seconds, read once a batch and only when a cookie wants to know; 0: not read."""
         self._wildcard = is_wildcard(sock)
+        self._version6 = sock.family == socket.AF_INET6
+        # sockaddr_in: family 2, port 2, address 4; sockaddr_in6: family 2, port 2, flow 4, address 16
+        self._address_at, self._address_size = (8, 16) if self._version6 else (4, 4)
         self._buffer = mmap.mmap(-1, BATCH * BUFFER)
         self._names = mmap.mmap(-1, BATCH * 32)
         self._control = mmap.mmap(-1, BATCH * CONTROL_ROOM)
@@ -82,7 +87,7 @@ class BatchSocket:
         self._fresh = self._receive[:]
         self._lengths = memoryview(self._receive).cast("B").cast("I")[14 :: 2 * _HDR]
         self._plans = [
-            [(i, i * BUFFER, i * BUFFER + 2, i * BUFFER + 12, 4 * i + 1) for i in range(count)]
+            [(i, i * BUFFER, i * BUFFER + 2, slice(i * BUFFER + 2, i * BUFFER + 12), 4 * i + 1) for i in range(count)]
             for count in range(BATCH + 1)
         ]
         libc = ctypes.CDLL(None, use_errno=True)
@@ -113,14 +118,17 @@ class BatchSocket:
         count: int = self._recvmmsg(self._fd, self._receive_at, BATCH, socket.MSG_DONTWAIT, None)
         if count <= 0:
             return 0
-        buffer, iov, find = self._buffer, self._send_iov, self._table.memo.get
+        self._time = 0
+        recall = self._table.recall
+        buffer, iov, find, quick = self._buffer, self._send_iov, recall.memo.get, recall.quick
         silent: list[int] = []
-        for (i, start, patch, body, segment), size in zip(
+        for (i, start, patch, head, segment), size in zip(
             self._plans[count], self._lengths[:count].tolist(), strict=True
         ):
-            entry = find(buffer[patch : start + size])
+            rest = buffer[patch : start + size]
+            entry = find(rest)
             if entry is None:
-                entry = self._miss(start, size, segment)
+                entry = quick(rest) or self._miss(rest, start, size, segment)
                 if entry is None:
                     if not iov[segment]:
                         silent.append(i)
@@ -130,9 +138,11 @@ class BatchSocket:
             ring.cursor = cursor + 1
             hdr, _, address, length = items[cursor % len(items)]
             if length > room:
-                self._write(start, segment, self._cut(start, size, entry, hdr))
+                hdr, data = truncated(entry, hdr)
+                self._put(start, segment, hdr, end, data)
+                self.counts.truncated += 1
                 continue
-            buffer[patch:body] = hdr
+            buffer[head] = hdr
             iov[segment] = end
             iov[segment + 1] = address
             iov[segment + 2] = length
@@ -142,16 +152,22 @@ class BatchSocket:
         self._reply(count, silent)
         return count
 
-    def _miss(self, start: int, size: int, segment: int) -> Entry | None:
-        """A packet the memo does not know: its Entry, or None with the whole reply (or nothing) in the vector."""
+    def _miss(self, rest: bytes, start: int, size: int, segment: int) -> Entry | None:
+        """A packet that is not remembered: its Entry, or None with the whole reply (or nothing) in the vector."""
         self._asking = start
         try:
+            finished = self._table.cookied(rest, *self._ask())
+            if finished is not None:
+                hdr, end, data = finished
+                self._put(start, segment, hdr, end, data)
+                self.counts.truncated += (hdr[0] & 0x02) >> 1
+                return None
             found = self._table.lookup(self._buffer[start : start + size], self._ask)
         except Exception:
             # One odd packet must not end the worker; the counter shows in `status`, and should stay 0.
             self.counts.errors += 1
             found = None
-        if isinstance(found, Entry):
+        if isinstance(found, tuple):
             return found
         if found and found[2] & 0x02:
             self.counts.truncated += 1
@@ -160,14 +176,17 @@ class BatchSocket:
 
     def _ask(self) -> tuple[bytes, int]:
         """Who sent the packet that is being looked up, and the time."""
-        at = self._asking // BUFFER * 32
-        if self.sock.family == socket.AF_INET:
-            return self._names[at + 4 : at + 8], int(time.time())  # sockaddr_in: family 2, port 2, address
-        return self._names[at + 8 : at + 24], int(time.time())  # sockaddr_in6: family 2, port 2, flow 4, address
+        at = self._asking // BUFFER * 32 + self._address_at
+        now = self._time = self._time or int(time.time())
+        return self._names[at : at + self._address_size], now
 
-    def _cut(self, start: int, size: int, entry: Entry, hdr: bytes) -> bytes:
-        self.counts.truncated += 1
-        return truncated(self._buffer[start : start + size], entry, hdr)
+    def _put(self, start: int, segment: int, hdr: bytes, end: int, data: bytes) -> None:
+        """Puts what follows the question behind it, into the request's buffer."""
+        buffer, iov, behind = self._buffer, self._send_iov, start + end
+        buffer[start + 2 : start + 12] = hdr
+        buffer[behind : behind + len(data)] = data
+        iov[segment] = end + len(data)
+        iov[segment + 2] = 0
 
     def _write(self, start: int, segment: int, reply: bytes) -> None:
         """Puts a whole reply into the request's buffer; an empty one means silence."""
@@ -181,7 +200,7 @@ class BatchSocket:
 
         The interface is left to routing, but for link-local addresses, which mean nothing without one.
         """
-        control, version6 = self._control, self.sock.family == socket.AF_INET6
+        control, version6 = self._control, self._version6
         for i in range(count):
             self._send[_HDR * i + 5] = self._receive[_HDR * i + 5]
             at = CONTROL_ROOM * i + 16

@@ -19,11 +19,12 @@ import socket
 import struct
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
 
-from rrdns import __version__, board, link
+from rrdns import __version__, board
 from rrdns.board import Board
 from rrdns.server.confine import confine
+from rrdns.server.control_link import SETTLED, ControlLink
 from rrdns.server.limited import limiter, open_udp
 from rrdns.server.policy import policy
 from rrdns.server.respond import AnswerTable
@@ -31,7 +32,8 @@ from rrdns.server.tcp import TcpServer
 from rrdns.settings import Settings
 
 TICK = 0.2  # seconds: the longest wait, and the heartbeat
-LINK_BYTES = 65536  # read from control between two batches: a large change must not hold up queries
+REST = 3  # times as long as a piece of a large change took, queries alone are served: a worker that is always at work
+# waits for its CPU when others want it too
 MAX_TURNS = 16  # batches of one socket in a row before the others are looked at
 
 
@@ -66,6 +68,7 @@ class Worker:
         self.heard = time.monotonic()
         self.serving = False
         self.stopping = False
+        self._rested = 0.0
         self._base = {name: shared.get(row, name) for name in _COUNTERS}
 
     def run(self) -> None:
@@ -78,9 +81,9 @@ class Worker:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self.poll.register(wake.fileno(), select.EPOLLIN)
         beat = 0.0
-        more = False
+        more, pause = False, TICK
         while not self.stopping:
-            events = self.poll.poll(0 if more else TICK)
+            events = self.poll.poll(0 if more else pause)
             now = time.monotonic()
             more = False
             for fd, event in events:
@@ -93,6 +96,9 @@ class Worker:
                     self._other(fd, event, now)
             if self.tcp.connections:
                 more = self.tcp.go_on(now)
+            pause = TICK
+            if (self.control is not None and self.control.busy) or self.table.unsettled:
+                pause = self._go_on(now)
             if now - beat >= TICK / 2:
                 beat = now
                 self._tick(now)
@@ -107,7 +113,10 @@ class Worker:
             if event & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
                 self.tcp.readable(fd, now)
         elif self.control is not None and fd == self.control.sock.fileno():
-            self._hear(now)
+            if event & select.EPOLLOUT:
+                self.control.flush()
+            if event & ~select.EPOLLOUT:
+                self._hear(now)
         elif fd == self.listener.fileno():
             self._welcome()
         elif fd in self.strangers:
@@ -198,7 +207,7 @@ class Worker:
             if self.control is not None:
                 self._hang_up()
             del self.strangers[fd]
-            self.control = ControlLink(sock)
+            self.control = ControlLink(sock, self.table, self.poll)
             self.control.send(("ready", os.getpid(), self.row - board.FIRST_WORKER, __version__))
             self._hear(now)
 
@@ -219,30 +228,31 @@ class Worker:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         sock.sendmsg([text.encode()], rights)
 
-    def _hear(self, now: float) -> None:
+    def _hear(self, now: float, what: Callable[[], bool] | None = None) -> None:
         """Takes what control sent, a bounded piece at a time."""
-        control = self.control
-        assert control is not None
+        assert self.control is not None
         try:
-            frames = control.receive()
+            if (what or self.control.hear)():
+                self.heard = now
         except (OSError, ValueError, EOFError, TypeError) as error:
             if not isinstance(error, ConnectionError):
                 print(f"rrdns worker: control sent what is no frame ({error}); hanging up", file=sys.stderr)
             self._hang_up()
             return
-        for frame in frames:
-            self.heard = now
-            word = frame[0]
-            if word == "part":
-                self.table.stage(link.unpack_part(frame))
-            elif word == "commit":
-                control.send(("ack", frame[1], self.table.commit(frame[1], frame[2])))
-                if not self.serving:
-                    self._open()
-            elif word == "ping":
-                control.send(("pong", frame[1]))
-            elif word == "counters":
-                control.send(("counters", frame[1], self.table.counters()))
+        self._open()
+
+    def _go_on(self, now: float) -> float:
+        """A piece of a large change, if it is time for one; how long to wait for queries now."""
+        if self.serving and now < self._rested:
+            return 0.001
+        start = time.monotonic()
+        if self.control is not None and self.control.busy:
+            self._hear(now, self.control.go_on)
+        else:
+            self.table.settle(SETTLED)  # control went in the middle of it
+        end = time.monotonic()
+        self._rested = end + REST * (end - start)
+        return 0.001 if self.serving else 0.0
 
     def _hang_up(self) -> None:
         assert self.control is not None
@@ -252,42 +262,15 @@ class Worker:
         self.table.discard()
 
     def _open(self) -> None:
-        """The first table is in force: from now on queries are read."""
+        """Once the first table is in force and settled: from now on queries are read."""
+        if self.serving or self.control is None or not self.control.commits:
+            return
         self.serving = True
         gc.freeze()
         for fd in self.udp:
             self.poll.register(fd, select.EPOLLIN)
         self.tcp.listen()
         self.board.set(self.row, "state", board.SERVING)
-
-
-class ControlLink:
-    """Our end of the connection control made; what it does not take at once is lost with the connection."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self._reader = link.Reader()
-
-    def receive(self) -> list[tuple[Any, ...]]:
-        try:
-            data = self.sock.recv(LINK_BYTES)
-        except BlockingIOError:
-            return []
-        if not data:
-            raise ConnectionResetError("control closed the link")
-        return list(self._reader.feed(data))
-
-    def send(self, frame: tuple[Any, ...]) -> None:
-        """Waits at most half a second: a control that does not read is hung, and is told nothing."""
-        data = link.encode(frame)
-        try:
-            self.sock.settimeout(0.5)
-            self.sock.sendall(data)
-        except OSError as error:
-            print(f"rrdns worker: control does not take our {frame[0]!r}: {error}", file=sys.stderr)
-            self.sock.shutdown(socket.SHUT_RDWR)
-        finally:
-            self.sock.setblocking(False)
 
 
 _COUNTERS = (

@@ -1,0 +1,119 @@
+"""Recall: what a worker remembers of packets, so that most need no parser. The workers' half; needs only floor 0.
+
+Pure. Two ways past the parser, both by exact bytes, so that neither can take a packet for what it is not:
+
+  memo     all of the packet behind its id was seen before
+  quick    its *shell* was seen before (all but the question's name and type: header, class, what follows), and
+           the name with its type has a ring, or is the direct child of a name below which that type was asked before
+
+A flood of names that never come again costs `quick` alone: once the memo is no longer small, only one packet in
+`SPARING` enters it. Must not know: what is in a packet but where its question's name ends; sockets.
+"""
+
+from __future__ import annotations
+
+from rrdns import wire
+from rrdns.server.rings import Entry, Ring
+from rrdns.server.table import Table
+
+MEMO_SIZE = 16384
+SMALL = 4096
+SPARING = 8  # a name that is asked often enters soon; one that is not pays no insertion
+SHELLS = 256  # a resolver has a handful
+BELOW = 4096
+LONGEST = 512  # a query is far shorter; what is remembered is bounded in bytes too
+BARE = 11  # an OPT without options
+
+_IN = b"\0\1"
+_NAME_AT = 10  # in a packet without its id
+_LAST_END = _NAME_AT + wire.MAX_NAME - 1
+
+
+class Recall:
+    """Of packets of one kind. All offsets in it are of packets without their id; `end` of an Entry is not."""
+
+    def __init__(self, table: Table, tail: int = BARE, ratio: int = 0) -> None:
+        """`tail`: how many bytes may follow the question, for the packets this is about; longer ones are let go by
+        at once. `ratio`: no reply is longer than so many times its question; 0: no such limit."""
+        self.memo: dict[bytes, Entry] = {}
+        self._table = table
+        self._tail = 5 + tail  # with the name's last byte, type and class
+        self._ratio = ratio
+        self._shells: dict[bytes, tuple[int, int]] = {}
+        """View, and the longest reply: with all bytes but name and type given."""
+        self._below: dict[bytes, Ring] = {}
+        """An existing name and a type: what is answered for its children that are not there."""
+        self._found = 0
+
+    def forget(self) -> None:
+        self.memo.clear()
+        self._shells.clear()
+        self._below.clear()
+
+    def quick(self, rest: bytes) -> Entry | None:
+        """The Entry of a packet the memo does not know, if its shell and its name are known.
+
+        The name ends at the first zero byte, or there is one inside a label: then neither the whole is a known name
+        nor what follows its first label, and the parser has it.
+        """
+        at = rest.find(0, _NAME_AT)
+        if len(rest) - at > self._tail or at < 0:
+            return None
+        shell = self._shells.get(rest[:_NAME_AT] + rest[at + 3 :])
+        if shell is None:
+            return None
+        written = rest[_NAME_AT : at + 1]
+        name = written.lower()
+        kind = rest[at + 1 : at + 3]
+        table = self._table
+        ring = table.sets.get(name + kind)
+        if ring is None:
+            label = name[0]
+            if label > wire.MAX_LABEL or at > _LAST_END or name in table.nodes:
+                return None
+            ring = self._below.get(name[label + 1 :] + kind)
+            if ring is None:
+                return None
+        if not ring.plain:
+            return None
+        view, limit = shell
+        end = at + 7
+        entry = ring, ring.views[view] or ring.items(view), end, limit - end
+        if self._ratio:
+            entry = self._bounded(entry, len(rest))
+        self._found = found = self._found + 1
+        if not found % SPARING or len(self.memo) < SMALL:
+            self._keep(rest, written == name, entry)
+        return entry
+
+    def learn(self, rest: bytes, query: wire.Query, ring: Ring, view: int, limit: int) -> Entry:
+        """What the parser found for a packet, kept for the next; `ring` is plain."""
+        end = query.question_end
+        entry = self._bounded((ring, ring.items(view), end, limit - end), len(rest))
+        name, type_class = query.name, query.type_class
+        if len(rest) > LONGEST:
+            return entry
+        if type_class[2:] == _IN and not self._table.failing:
+            if len(self._shells) >= SHELLS:
+                self._shells.clear()
+            self._shells[rest[:_NAME_AT] + rest[end - 4 :]] = view, limit
+            above = wire.parent(name)
+            sets, nodes = self._table.sets, self._table.nodes
+            if name not in nodes and above in nodes and sets.get(name + type_class[:2]) is not ring:
+                if len(self._below) >= BELOW:
+                    self._below.clear()
+                self._below[above + type_class[:2]] = ring
+        self._keep(rest, rest[_NAME_AT : end - 6] == name, entry)
+        return entry
+
+    def _keep(self, rest: bytes, lower: bool, entry: Entry) -> None:
+        if lower:  # mixed case never repeats
+            if len(self.memo) >= MEMO_SIZE:
+                self.memo.clear()
+            self.memo[rest] = entry
+
+    def _bounded(self, entry: Entry, size: int) -> Entry:
+        if not self._ratio:
+            return entry
+        ring, items, end, room = entry
+        return ring, items, end, min(room, self._ratio * (size + 2) - end)
