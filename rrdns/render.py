@@ -7,7 +7,7 @@ A and AAAA rings of a POOL name from slots of addresses somebody else has chosen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,7 +31,7 @@ from rrdns.answers import (
     ZoneAnswers,
     key,
 )
-from rrdns.model import RRset, Service, Zone
+from rrdns.model import Hinted, RRset, Service, Zone
 
 MAX_ROTATIONS = 8  # bodies of one static RRset: enough to spread clients, few enough to store
 MAX_ADDRESSES = 200  # in one answer of a POOL: far more than a client tries, about 5.6 kB of AAAA
@@ -47,16 +47,19 @@ SERVFAIL_SET = AnswerSet((Body(SERVFAIL, (0, 0, 0), b""),))
 
 @dataclass(frozen=True, slots=True)
 class ZoneTable:
-    """One zone's part of the table. `services`: those of its POOL names that can be reached (no cut above)."""
+    """One zone's part of the table. `services`, `hinted`: those of its POOL names and of its RRsets with hints that
+    can be reached (no cut above). `addressed`: targets of `hinted` whose addresses stand in this zone."""
 
     sets: Mapping[Key, AnswerSet]
     nodes: Mapping[bytes, Node]
     answers: ZoneAnswers
     services: tuple[Service, ...]
+    hinted: tuple[Hinted, ...] = ()
+    addressed: frozenset[bytes] = frozenset()
 
 
 def zone_table(zones: Mapping[bytes, Zone]) -> Changes:
-    """The whole static table of all zones; the rings of POOL names are left out."""
+    """The whole static table of all zones; the rings that follow pools are left out."""
     sets: dict[Key, AnswerSet | None] = {}
     nodes: dict[bytes, Node | None] = {}
     answers: dict[bytes, ZoneAnswers | None] = {}
@@ -98,6 +101,7 @@ class _Rendering:
     | has a CNAME                              | OWN   | CNAME and ANY bare; DEFAULT: to be followed               |
     | has a DNAME                              | DNAME | its own; names below are rewritten                        |
     | has a POOL                               | OWN   | its own but A, AAAA; DEFAULT: NODATA with a short TTL     |
+    | has records with hints from a pool       | NAME  | its own but those                                         |
     | has anything else                        | NAME  | its own                                                   |
     | has nothing, but names below             | EMPTY | none                                                      |
     """
@@ -114,6 +118,9 @@ class _Rendering:
         self.addressed = {
             name for name, rrsets in self.names.items() if (wire.A in rrsets or wire.AAAA in rrsets) and self._own(name)
         } | self.services.keys()
+        self.hinted = {(one.rrset.name, one.rrset.type): one for one in zone.hinted}
+        self.reached: list[Hinted] = []
+        """Those of `hinted` whose name answers."""
         self.sets: dict[Key, AnswerSet] = {}
         self.nodes: dict[bytes, Node] = {}
         self.kinds = {kind: Node(self.apex, kind) for kind in (NAME, EMPTY, CUT, DNAME, OWN)}
@@ -139,7 +146,9 @@ class _Rendering:
             self._negative(NXDOMAIN, self.negative_ttl),
             AnswerSet((Body(AUTHORITATIVE, (1, 0, 0), hinfo, (0,)),)),
         )
-        return ZoneTable(self.sets, self.nodes, answers, tuple(self.services.values()))
+        targets = {_name_at(rdata, 2) for one in self.reached for rdata in one.rrset.rdatas}
+        addressed = frozenset(targets & self.addressed)
+        return ZoneTable(self.sets, self.nodes, answers, tuple(self.services.values()), tuple(self.reached), addressed)
 
     # ---------------------------------------------------------------- what can be reached
 
@@ -187,6 +196,9 @@ class _Rendering:
         for rtype, rrset in rrsets.items():
             if rtype in own_ring or (rtype == wire.DS and name == self.apex):
                 continue  # a POOL's addresses come from its ring; DS belongs to the parent (RFC 4035 2.4)
+            if (name, rtype) in self.hinted:
+                self.reached.append(self.hinted[name, rtype])
+                continue
             self.sets[key(name, rtype)] = self._rotating(rrset)
 
     def _inner_apex(self, name: bytes) -> None:
@@ -234,24 +246,9 @@ class _Rendering:
         """An RRset as a ring: one body for each rotation, the written order first."""
         rdatas = rrset.rdatas
         if len(rdatas) == 1:
-            return AnswerSet((self._body(rrset, rdatas),))
-        bodies = tuple(self._body(rrset, turned) for turned in _rotations(rdatas))
+            return AnswerSet((rrset_body(rrset.type, rrset.ttl, rdatas, self.addressed),))
+        bodies = tuple(rrset_body(rrset.type, rrset.ttl, turned, self.addressed) for turned in _rotations(rdatas))
         return AnswerSet(bodies, tuple(range(len(bodies))))
-
-    def _body(self, rrset: RRset, rdatas: tuple[bytes, ...]) -> Body:
-        head = _OWNER + rrset.type.to_bytes(2, "big") + _IN + rrset.ttl.to_bytes(4, "big")
-        if len(rdatas) == 1 and rrset.type not in _TARGET_AT:
-            return Body(AUTHORITATIVE, (1, 0, 0), head + len(rdatas[0]).to_bytes(2, "big") + rdatas[0], (0,))
-        target_at = _TARGET_AT.get(rrset.type, -1)
-        data = bytearray()
-        owners, extra = [], []
-        for rdata in rdatas:
-            owners.append(len(data))
-            data += head + len(rdata).to_bytes(2, "big")
-            if target_at >= 0 and _name_at(rdata, target_at) in self.addressed:
-                extra.append(len(data) + target_at)
-            data += rdata
-        return Body(AUTHORITATIVE, (len(rdatas), 0, 0), bytes(data), tuple(owners), extra=tuple(extra))
 
     def _referral(self, rrset: RRset) -> AnswerSet:
         """NS in authority and what glue this zone has (RFC 1034 4.3.2 step 3b, RFC 9471). Owners are written
@@ -270,6 +267,23 @@ class _Rendering:
             data = b"".join(_record(rrset.name, wire.NS, rrset.ttl, rdata) for rdata in rdatas)
             bodies.append(Body(REFERRAL, (0, len(rdatas), len(glue)), data + tail))
         return AnswerSet(tuple(bodies), tuple(range(len(bodies))))
+
+
+def rrset_body(rtype: int, ttl: int, rdatas: tuple[bytes, ...], addressed: Collection[bytes]) -> Body:
+    """One order of an RRset; `addressed`: names whose addresses go along when they are a target."""
+    head = _OWNER + rtype.to_bytes(2, "big") + _IN + ttl.to_bytes(4, "big")
+    if len(rdatas) == 1 and rtype not in _TARGET_AT:
+        return Body(AUTHORITATIVE, (1, 0, 0), head + len(rdatas[0]).to_bytes(2, "big") + rdatas[0], (0,))
+    target_at = _TARGET_AT.get(rtype, -1)
+    data = bytearray()
+    owners, extra = [], []
+    for rdata in rdatas:
+        owners.append(len(data))
+        data += head + len(rdata).to_bytes(2, "big")
+        if target_at >= 0 and _name_at(rdata, target_at) in addressed:
+            extra.append(len(data) + target_at)
+        data += rdata
+    return Body(AUTHORITATIVE, (len(rdatas), 0, 0), bytes(data), tuple(owners), extra=tuple(extra))
 
 
 def _record(owner: bytes, rtype: int, ttl: int, rdata: bytes) -> bytes:
@@ -308,7 +322,7 @@ def service_sets(
     }
 
 
-def address_ring(rtype: int, slots: Slots, ttl: int) -> AnswerSet | None:
+def address_ring(rtype: int, slots: Slots, ttl: int, ede: bytes = b"") -> AnswerSet | None:
     """One ring; equal slots share one body. None without slots."""
     places: dict[tuple[bytes, ...], int] = {}
     order = tuple([places.setdefault(slot, len(places)) for slot in slots])
@@ -320,7 +334,7 @@ def address_ring(rtype: int, slots: Slots, ttl: int) -> AnswerSet | None:
     bodies = tuple(
         [Body(AUTHORITATIVE, (len(slot), 0, 0), head + head.join(slot), _steps(len(slot), step)) for slot in places]
     )
-    return AnswerSet(bodies, order, counted=True)
+    return AnswerSet(bodies, order, counted=True, ede=ede)
 
 
 @lru_cache(maxsize=2 * MAX_ADDRESSES)

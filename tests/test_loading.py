@@ -136,6 +136,54 @@ async def test_a_serial_that_goes_back_is_a_warning_at_its_file(zones: Path) -> 
     assert not found.faults
 
 
+# ---------------------------------------------------------------------- what changed, and no more
+
+
+async def test_of_a_large_directory_only_what_changed_is_parsed(zones: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "APART", 0)
+    (zones / "pools.yaml").write_text("pools: {web: {check: [], members: [192.0.2.1]}}\n")
+    (zones / "other.yaml").write_text(f"{ZONE}www: {{type: POOL, pool: web}}\n")
+    one = loader(zones)
+    one.in_force(await one.start())
+
+    async def never(*_: object) -> loading.Parsed:
+        raise AssertionError("everything was parsed again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "parse_apart", never)
+        (zones / "lb.yaml").write_text(ZONE + "new: {type: A, value: 192.0.2.2}\n")
+        found = await one.reload()
+        assert found.state == "ok" and found.changed == {"zones changed": ["lb."], "names": "5 -> 6"}
+        one.in_force(found)
+        (zones / "pools.yaml").write_text("pools: {web: {check: [], members: [192.0.2.1], scheduler: rr}}\n")
+        found = await one.reload()
+        assert found.changed == {"pools changed": ["web"], "zones changed": ["other."]}
+        one.in_force(found)
+    whole = await loader(zones).reload()
+    assert found.dataset is not None and whole.dataset is not None
+    assert found.dataset.pools == whole.dataset.pools and found.problems == whole.problems
+    (zones / "pools.yaml").write_text("pools: {wob: {check: [], members: [192.0.2.1]}}\n")
+    refused = await one.reload()  # this needs a look at everything, to tell all that is wrong
+    assert refused.state == "refused" and "there is no pool 'web', did you mean 'wob'?" in refused.problems[0]
+    (zones / "pools.yaml").write_text("pools: {web: {check: [], members: [192.0.2.1]}}\n")
+    monkeypatch.setattr(loading, "parse_apart", never)
+    assert (await one.reload()).changed == {"pools changed": ["web"], "zones changed": ["other."]}
+
+
+async def test_what_is_lost_is_measured_after_such_a_load_too(zones: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "APART", 0)
+    hosts = "".join(f"h{at}: {{type: A, value: 192.0.2.1}}\n" for at in range(18))
+    (zones / "many.yaml").write_text(f"'': {{type: NS, value: ns.lb.}}\n{hosts}")
+    one = loader(zones)
+    one.in_force(await one.start())
+    (zones / "many.yaml").write_text("'': {type: NS, value: ns.lb.}\n" + "".join(hosts.splitlines(True)[6:]))
+    fewer = await one.reload()
+    assert fewer.state == "ok" and fewer.changed["names"] == "21 -> 15"
+    (zones / "many.yaml").write_text("'': {type: NS, value: ns.lb.}\n" + "".join(hosts.splitlines(True)[7:]))
+    refused = await one.reload()
+    assert refused.state == "refused" and "it loses 7 of 21 (33 %) names: h0.many." in refused.problems[0]
+
+
 # ---------------------------------------------------------------------- the child
 
 

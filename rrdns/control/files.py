@@ -13,11 +13,12 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rrdns.model import DataSet, Place, Pool, Problem, RRset, Service
+from rrdns import wire
+from rrdns.model import DataSet, Place, Pool, Problem, RRset, Zone
 from rrdns.wire import name_to_text
 
 MAX_FILE = 64 << 20
@@ -69,7 +70,7 @@ def read(folder: str) -> Directory:
         shown = f"{folder}/{name}" if folder != "." else name
         try:
             name.encode()
-            data, mtime = _read_file(Path(folder, name), min(MAX_FILE, room))
+            data, mtime = _read_file(f"{folder}/{name}", min(MAX_FILE, room))
         except UnicodeEncodeError:
             readable = os.fsencode(shown).decode("utf-8", "backslashreplace")
             found.problems.append(Problem(Place(readable), "", "the file's name is not UTF-8; rename it"))
@@ -86,21 +87,24 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return [entry for entry in entries if counts(entry.name)]
 
 
-def _read_file(path: Path, limit: int) -> tuple[bytes, int]:
+def _read_file(path: str, limit: int) -> tuple[bytes, int]:
     """The bytes of a plain file, as they stood at one time: read again when it changed meanwhile."""
     for _ in range(5):
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not hold us
-        before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode):
-            os.close(fd)
-            kind = "directory" if stat.S_ISDIR(before.st_mode) else "device, pipe or socket"
-            raise OSError(f"this is a {kind}, not a file; rename it, or put it elsewhere")
-        with open(fd, "rb") as file:
+        try:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode):
+                kind = "directory" if stat.S_ISDIR(before.st_mode) else "device, pipe or socket"
+                raise OSError(f"this is a {kind}, not a file; rename it, or put it elsewhere")
             if before.st_size > limit:
                 largest = f"{MAX_FILE >> 20} MiB in a file, {MAX_ALL >> 20} MiB in all"
                 raise OSError(f"too large with {before.st_size} bytes: at most {largest}")
-            data = file.read(limit + 1)
+            data = os.read(fd, before.st_size + 1)  # a thousand files are read at each edit: no layers between
+            while len(data) < before.st_size and (more := os.read(fd, before.st_size)):
+                data += more
             after = os.fstat(fd)
+        finally:
+            os.close(fd)
         if len(data) == after.st_size and before.st_mtime_ns == after.st_mtime_ns:
             return data, int(after.st_mtime)
     raise OSError("is being written to all the time; it is read when it has come to rest")
@@ -149,10 +153,10 @@ def losses(old: DataSet, new: DataSet) -> list[str]:
     gone = sorted(name_to_text(name) for name in old.zones.keys() - new.zones.keys())
     if gone:
         found.append(f"it loses zone{'s' if len(gone) > 1 else ''} {some(gone)}")
-    names = set(_names(old))
-    lost = sorted(name_to_text(name) for name in names.difference(_names(new)))
-    if len(lost) > MAX_LOSS * len(names):
-        found.append(f"it loses {_share(len(lost), len(names))} names: {some(lost)}")
+    names = _lost_names(old, new)
+    total = _too_few_for(len(names), old)
+    if total:
+        found.append(f"it loses {_share(len(names), total)} names: {some(sorted(map(name_to_text, names)))}")
     lost = sorted(_lost_members(old, new))
     members = sum(len(pool.members) for pool in old.pools.values())
     if len(lost) > MAX_LOSS * members:
@@ -160,10 +164,71 @@ def losses(old: DataSet, new: DataSet) -> list[str]:
     return found
 
 
-def _names(dataset: DataSet) -> Iterator[bytes]:
-    for zone in dataset.zones.values():
-        holders: Iterable[RRset | Service] = (*zone.rrsets, *zone.services)
-        yield from (holder.name for holder in holders)
+def same_content(one: Zone, other: Zone) -> bool:
+    """Whether two zones differ in nothing but the serial. Zones that a load left alone share their records, so that
+    this is quick; a zone's first RRset is its SOA."""
+    if one is other:
+        return True
+    if one.services != other.services or one.hinted != other.hinted:
+        return False
+    mine, its = one.rrsets, other.rrsets
+    return mine == its or (mine[1:] == its[1:] and list(map(_content, mine[:1])) == list(map(_content, its[:1])))
+
+
+def _content(rrset: RRset) -> object:
+    if rrset.type != wire.SOA:
+        return rrset
+    return rrset.name, rrset.ttl, [data[:-20] + data[-16:] for data in rrset.rdatas]
+
+
+def names_of(zone: Zone) -> set[bytes]:
+    return {one.name for one in zone.rrsets} | {one.name for one in zone.services}
+
+
+def count_names(dataset: DataSet) -> int:
+    return sum(len(names_of(zone)) for zone in dataset.zones.values())
+
+
+def _changed(old: DataSet, new: DataSet) -> list[bytes]:
+    """Apexes of zones that came, went or changed."""
+    return [
+        name
+        for name in old.zones.keys() | new.zones.keys()
+        if name not in old.zones or name not in new.zones or not same_content(old.zones[name], new.zones[name])
+    ]
+
+
+def more_names(old: DataSet, new: DataSet) -> int:
+    """How many names `new` has more than `old`."""
+    return sum(
+        (len(names_of(new.zones[name])) if name in new.zones else 0)
+        - (len(names_of(old.zones[name])) if name in old.zones else 0)
+        for name in _changed(old, new)
+    )
+
+
+def _lost_names(old: DataSet, new: DataSet) -> set[bytes]:
+    lost, there = set[bytes](), set[bytes]()
+    for name in _changed(old, new):
+        lost |= names_of(old.zones[name]) if name in old.zones else set()
+        there |= names_of(new.zones[name]) if name in new.zones else set()
+    lost -= there
+    if not lost:
+        return lost
+    for zone in new.zones.values():  # it may have been the name of another zone as well
+        lost.difference_update(names_of(zone))
+    return lost
+
+
+def _too_few_for(lost: int, old: DataSet) -> int:
+    """The number of all names, if they are so few that `lost` is more than may go; else 0, and it need not be counted
+    to the end for that."""
+    names: set[bytes] = set()
+    for zone in old.zones.values():
+        names |= names_of(zone)
+        if lost <= MAX_LOSS * len(names):
+            return 0
+    return len(names) if lost else 0
 
 
 def _lost_members(old: DataSet, new: DataSet) -> Iterator[str]:

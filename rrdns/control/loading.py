@@ -1,7 +1,8 @@
 """Loading: from the zones directory to a data set that may be put in force, or the problems why not.
 
-A large directory is parsed in a child process (`python -m rrdns.control.loading`), so that control's loop goes on.
-`Loader` remembers what is in force, what was refused, and the serials; it decides nothing about answers.
+A large directory is parsed in a child process (`python -m rrdns.control.loading`), so that control's loop goes on; of
+one that was parsed before, only what changed, in a thread, while that is little. `Loader` remembers what is in force,
+what was refused, and the serials; it decides nothing about answers.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import operator
 import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from rrdns import zonefile
 from rrdns.control import files, serials
@@ -23,20 +25,26 @@ from rrdns.control.store import Store
 from rrdns.model import DataSet, Place, Problem
 from rrdns.supervise import children
 from rrdns.wire import name_to_text
+from rrdns.zonefile import Known
 
 APART = 48 << 10  # bytes; parsing more than this here would make the loop lag for over 0.1 s
+A_LITTLE = 256 << 10  # bytes; a thread parses them in half a second, and the loop has its turn every 5 ms
 PATIENCE = 300.0
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 FORCE = "rrdns reload --force accepts it"
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What the parser made of the files, and a digest of each zone's content."""
+    """What the parser made of the files, a digest of each zone's content, and what the next load can build on."""
 
     dataset: DataSet | None
     problems: tuple[Problem, ...]
     digests: Mapping[bytes, str]
+    known: Known | None = None
 
 
 @dataclass(slots=True)
@@ -70,9 +78,24 @@ def is_warning(line: str) -> bool:
 
 def parse(contents: Mapping[str, bytes], mtimes: Mapping[str, int]) -> Parsed:
     with _uncollected():
-        loaded = zonefile.load(contents, mtimes)
+        loaded, known = zonefile.load_known(contents, mtimes)
     found = serials.digests(loaded.dataset) if loaded.dataset is not None else {}
-    return Parsed(loaded.dataset, tuple(loaded.problems), found)
+    return Parsed(loaded.dataset, tuple(loaded.problems), found, known)
+
+
+def parse_again(before: Parsed, contents: Mapping[str, bytes], mtimes: Mapping[str, int]) -> Parsed | None:
+    """The same as `parse`, where little has changed since `before`, and nothing is wrong; else None."""
+    if before.known is None:
+        return None
+    with _uncollected():
+        found = zonefile.load_again(before.known, contents, mtimes, A_LITTLE)
+    if found is None:
+        return None
+    loaded, known, read = found
+    assert loaded.dataset is not None
+    kept = {name: one for name, one in before.digests.items() if name in loaded.dataset.zones}
+    digests = {**kept, **serials.digests(loaded.dataset, read)}
+    return Parsed(loaded.dataset, tuple(loaded.problems), digests, known)
 
 
 async def parse_apart(contents: Mapping[str, bytes], mtimes: Mapping[str, int]) -> Parsed:
@@ -124,7 +147,7 @@ def _uncollected() -> Iterator[None]:
 
 def main() -> int:
     """The child: a pickle of (files, mtimes) on stdin, one of Parsed on stdout; both ends are ours."""
-    os.nice(5)  # queries and checks come first
+    os.nice(10)  # queries and checks come first
     gc.disable()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed by mistake is no part of the answer
@@ -150,6 +173,8 @@ class Loader:
         """What is in force."""
         self._store = store
         self._parser = parser
+        self._sound: Parsed | None = None
+        """The last one without problems, to build on."""
         self._seen = ""
         """Digest of the files at the last attempt: an unchanged directory is not looked at twice."""
 
@@ -201,9 +226,8 @@ class Loader:
 
     async def _judge(self, found: Directory, old: DataSet | None, force: bool) -> Load:
         """Parses, guards, numbers."""
-        parse = self._parse_here if found.size <= APART else parse_apart
         try:
-            parsed = await parse(found.files, found.mtimes)
+            parsed = await self._parse(found)
         except ParserFailed as error:
             return Load("refused", problems=[f"{self.folder}: {error}"])
         problems = sorted([*found.problems, *parsed.problems])
@@ -211,8 +235,17 @@ class Loader:
             return Load("refused", problems=list(map(str, problems)))
         return await asyncio.to_thread(self._weigh, parsed, parsed.dataset, found, problems, old, force)
 
-    async def _parse_here(self, contents: Mapping[str, bytes], mtimes: Mapping[str, int]) -> Parsed:
-        return self._parser(contents, mtimes)
+    async def _parse(self, found: Directory) -> Parsed:
+        if found.size <= APART:
+            return self._parser(found.files, found.mtimes)
+        parsed = None
+        if self._sound is not None:
+            parsed = await asyncio.to_thread(parse_again, self._sound, found.files, found.mtimes)
+        if parsed is None:
+            parsed = await parse_apart(found.files, found.mtimes)
+        if parsed.known is not None:
+            self._sound = parsed
+        return parsed
 
     def _weigh(
         self,
@@ -243,31 +276,29 @@ class Loader:
 def differences(old: DataSet | None, new: DataSet) -> dict[str, Any]:
     """What a load changes, in words and names for the operator; what stays is not mentioned."""
     before = old or DataSet()
-    zones, after = (
-        {name_to_text(name): zonefile.with_serial(zone, 0) for name, zone in one.zones.items()} for one in (before, new)
-    )
-    pools = {name: (pool, *map(before.checks.get, pool.checks)) for name, pool in before.pools.items()}
-    pools_after = {name: (pool, *map(new.checks.get, pool.checks)) for name, pool in new.pools.items()}
-    found: dict[str, Any] = {}
-    for kind, one, other in (("zones", zones, after), ("pools", pools, pools_after)):
-        found[f"{kind} added"] = sorted(other.keys() - one.keys())
-        found[f"{kind} removed"] = sorted(one.keys() - other.keys())
-        found[f"{kind} changed"] = sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
-    for kind, count in (("names", _names), ("members", _members)):
-        if count(before) != count(new):
-            found[kind] = f"{count(before)} -> {count(new)}"
+    found = _changes("zones", before.zones, new.zones, files.same_content, name_to_text)
+    found |= _changes("pools", _whole(before), _whole(new), operator.eq, str)
+    if files.more_names(before, new):
+        found["names"] = f"{files.count_names(before)} -> {files.count_names(new)}"
+    members = [sum(len(pool.members) for pool in dataset.pools.values()) for dataset in (before, new)]
+    if members[0] != members[1]:
+        found["members"] = f"{members[0]} -> {members[1]}"
     return {what: how for what, how in found.items() if how}
 
 
-def _members(dataset: DataSet) -> int:
-    return sum(len(pool.members) for pool in dataset.pools.values())
+def _changes(
+    kind: str, old: Mapping[K, V], new: Mapping[K, V], same: Callable[[V, V], bool], shown: Callable[[K], str]
+) -> dict[str, Any]:
+    return {
+        f"{kind} added": sorted(map(shown, new.keys() - old.keys())),
+        f"{kind} removed": sorted(map(shown, old.keys() - new.keys())),
+        f"{kind} changed": sorted(shown(name) for name in old.keys() & new.keys() if not same(old[name], new[name])),
+    }
 
 
-def _names(dataset: DataSet) -> int:
-    return sum(
-        len({rrset.name for rrset in zone.rrsets} | {service.name for service in zone.services})
-        for zone in dataset.zones.values()
-    )
+def _whole(dataset: DataSet) -> dict[str, tuple[object, ...]]:
+    """Pools with their checks."""
+    return {name: (pool, *map(dataset.checks.get, pool.checks)) for name, pool in dataset.pools.items()}
 
 
 if __name__ == "__main__":

@@ -33,9 +33,9 @@ def is_later(new: int, old: int) -> bool:
     return 0 < (new - old) % _RANGE < 1 << 31
 
 
-def digests(dataset: DataSet) -> dict[bytes, str]:
-    """For each zone a digest of its content, the serial aside."""
-    return {name: _digest(zone, dataset) for name, zone in dataset.zones.items()}
+def digests(dataset: DataSet, some: Collection[bytes] | None = None) -> dict[bytes, str]:
+    """For each zone (of `some`) a digest of its content, the serial aside."""
+    return {name: _digest(dataset.zones[name], dataset) for name in (dataset.zones if some is None else some)}
 
 
 def _digest(zone: Zone, dataset: DataSet) -> str:
@@ -49,7 +49,9 @@ def _digest(zone: Zone, dataset: DataSet) -> str:
             found.update(rdata)
     for service in zone.services:
         found.update(repr(service).encode())
-    for pool in sorted({service.pool for service in zone.services}):
+    hints = [hint for one in zone.hinted for hint in one.hints]
+    found.update(repr(hints).encode() if hints else b"")
+    for pool in sorted({one.pool for one in (*zone.services, *hints) if one is not None}):
         found.update(repr(dataset.pools.get(pool)).encode())
     return found.hexdigest()[:32]
 

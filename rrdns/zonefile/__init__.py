@@ -4,9 +4,13 @@
 
     yaml_nodes  scalars  syntax        text -> plain values that know where they stand (the only one to import yaml)
     records  owners  special_records   one zone file -> drafts.ZoneDraft (values through rdata.encode)
-    pools  shapes  readers             one pools file -> checks and pools (shapes: the only one to import pydantic)
+    hints                              SVCB and HTTPS records whose address hints come from a pool
+    pools  directors  readers          one pools file -> checks, directors, pools
+    shapes  director_shapes            what may stand there, as models (shape_values: the only one to import pydantic)
+    fitting                            a mapping and its model put together
     zone_rules  targets  references    what must hold between records, zones, pools
     loading                            all of it in order
+    known  again                       what a load leaves for the next, and a load that builds on it
     complaints  later                  the words: "did you mean", "comes with a later version"
     editor                             the same shapes as JSON schema, for editors
     rdata*                             record data: YAML value <-> wire <-> master-file text
@@ -22,10 +26,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rrdns.zonefile.again import load_again
     from rrdns.zonefile.editor import schema
-    from rrdns.zonefile.loading import Loaded, is_pools_file, load, with_serial
+    from rrdns.zonefile.known import Known
+    from rrdns.zonefile.loading import Loaded, is_pools_file, load, load_known, with_serial
 
-__all__ = ["Loaded", "is_pools_file", "load", "schema", "with_serial"]
+__all__ = ["Known", "Loaded", "is_pools_file", "load", "load_again", "load_known", "schema", "with_serial"]
 
 
 def __getattr__(name: str) -> Any:
@@ -33,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from rrdns.zonefile import editor
 
         return editor.schema
+    if name == "load_again":
+        from rrdns.zonefile import again
+
+        return again.load_again
     if name in __all__:
         from rrdns.zonefile import loading
 

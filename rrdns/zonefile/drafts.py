@@ -22,6 +22,8 @@ class SetDraft:
     path: str
     rdatas: list[bytes] = field(default_factory=list)
     spots: list[Spot] = field(default_factory=list)
+    pools: dict[Spot, str] = field(default_factory=dict)
+    """SVCB and HTTPS: the pools that give records their address hints, by the spot of the record."""
 
 
 @dataclass(slots=True)
@@ -51,8 +53,11 @@ class ZoneDraft:
     broken: set[tuple[bytes, int]] = field(default_factory=set)
     """(name, type) of records with faults; type 0: a POOL, or a record whose type is not known."""
 
+    hinted: set[tuple[bytes, int]] = field(default_factory=set)
+    """(name, type) of the sets with `pools`."""
+
     pool_refs: list[tuple[str, Spot, str]] = field(default_factory=list)
-    """The names of pools that POOL records mean, faulty records' too, with place and path."""
+    """The names of pools that records mean, faulty records' too, with place and path."""
 
     serial: int | None = None
     default_ttl: int = DEFAULT_TTL

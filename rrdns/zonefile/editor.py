@@ -26,6 +26,14 @@ def _fields(optional: tuple[str, ...] = (), **fields: dict[str, Any]) -> dict[st
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
 
 
+_POOL: dict[str, Any] = {
+    "type": ["string", "number"],
+    "description": "name of the pool whose healthy members become ipv4hint and ipv6hint",
+}
+_SERVICE = _fields(
+    ("svcparams", "pool"), svcpriority=_U16, targetname=_TARGET, svcparams={"type": "object"}, pool=_POOL
+)
+
 # LOC is left open: octoDNS gives it twelve fields, each with rules the loader knows.
 _VALUES: dict[str, dict[str, Any]] = {
     "A": {"type": "string", "format": "ipv4"},
@@ -44,8 +52,8 @@ _VALUES: dict[str, dict[str, Any]] = {
     "TLSA": _fields(certificate_usage=_U8, selector=_U8, matching_type=_U8, certificate_association_data=_TEXT),
     "NAPTR": _fields(order=_U16, preference=_U16, flags=_TEXT, service=_TEXT, regexp=_TEXT, replacement=_TARGET),
     "LOC": {"type": "object"},
-    "SVCB": _fields(("svcparams",), svcpriority=_U16, targetname=_TARGET, svcparams={"type": "object"}),
-    "HTTPS": _fields(("svcparams",), svcpriority=_U16, targetname=_TARGET, svcparams={"type": "object"}),
+    "SVCB": _SERVICE,
+    "HTTPS": _SERVICE,
 }
 _SOA_FIELDS: dict[str, Any] = {
     "mname": _TARGET,
@@ -111,9 +119,10 @@ def _record(word: str) -> dict[str, Any]:
     if word == "SOA":
         properties = {"type": {"const": word}, **_common({"type": "object"}), **_SOA_FIELDS}
         return {"type": "object", "properties": properties, "required": ["type"], "additionalProperties": False}
+    pool = {"pool": _POOL} if word in ("SVCB", "HTTPS") else {}
     return {
         "type": "object",
-        "properties": {"type": {"const": word}, **_common({"anyOf": [_VALUES[word], _GENERIC]})},
+        "properties": {"type": {"const": word}, **_common({"anyOf": [_VALUES[word], _GENERIC]}), **pool},
         "required": ["type"],
         "additionalProperties": False,
     }

@@ -9,13 +9,10 @@ from rrdns import __version__
 
 # level -> key
 KEYS: dict[str, frozenset[str]] = {
-    "file": frozenset({"directors"}),
-    "pool": frozenset({"director", "failover", "fallback", "weight_from", "before_promote"}),
-    "POOL": frozenset({"director", "failover", "fallback", "weight_from", "before_promote", "budget"}),
-    "HTTPS": frozenset({"pool"}),
-    "SVCB": frozenset({"pool"}),
+    "file": frozenset(),
+    "pool": frozenset({"failover", "fallback", "before_promote"}),
+    "POOL": frozenset({"failover", "fallback", "before_promote", "budget"}),
 }
-CHECK_TYPES = frozenset({"tls", "dns", "icmp", "smtp", "grpc", "agent"})
 SCHEDULERS = frozenset({"lc", "wlc", "sh"})
 MEMBER_NAMES = "a host name as member"
 SIGNATURES = frozenset({46, 47, 50, 51})  # RRSIG, NSEC, NSEC3, NSEC3PARAM

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from rrdns import wire
 from rrdns.model import DataSet, Problem, RRset, Zone
-from rrdns.zonefile import references
+from rrdns.zonefile import known, references
 from rrdns.zonefile.complaints import Complaints
 from rrdns.zonefile.drafts import ZoneDraft
+from rrdns.zonefile.known import Known, Note
 from rrdns.zonefile.pools import Shelf, read_pools
 from rrdns.zonefile.records import Cache, read_zone
 from rrdns.zonefile.special_records import finish_soa
@@ -42,39 +43,63 @@ def load(files: Mapping[str, bytes], serials: Mapping[str, int] | None = None) -
     A zone's serial is its `serial:`, else the newest change time of all the files: a pools file changes answers too.
     Never raises for anything in the files. (Whoever loads much does so under `gc.disable()`: it is 10 times faster.)
     """
+    return load_known(files, serials)[0]
+
+
+def load_known(files: Mapping[str, bytes], serials: Mapping[str, int] | None = None) -> tuple[Loaded, Known | None]:
+    """As `load`, and what the next load can build on (`again.py`); None if there are problems."""
     drafts: dict[bytes, ZoneDraft] = {}
     shelf = Shelf()
-    complaints: list[Complaints] = []
+    outs = {file: Complaints(file) for file in sorted(files)}
     cache: Cache = {}
-    for file in sorted(files):
-        out = Complaints(file)
-        complaints.append(out)
-        if not file.endswith(".yaml"):
-            out.problem((0, 0), "", "is no *.yaml file")
-            continue
-        root = read(files[file], out)
-        if is_pools_file(file):
-            if root is None:
-                shelf.unread = True
-            else:
-                read_pools(root, out, shelf)
-        elif root is not None:
-            draft = read_zone(file, root, out, shelf, cache)
-            if draft is not None:
-                _add_zone(draft, drafts)
+    for file, out in outs.items():
+        draft = read_file(file, files[file], out, shelf, cache)
+        if draft is not None:
+            _add_zone(draft, drafts)
     for draft in drafts.values():
         judge_zone(draft)
+    own = {file: tuple(out.found) for file, out in outs.items() if is_pools_file(file)}
     judge_targets(drafts)
     references.judge_references(drafts.values(), shelf)
-    failed = any(out.failed for out in complaints)
+    failed = any(out.failed for out in outs.values())
     if not failed:
         references.judge_use(list(drafts.values()), shelf)
-    problems = tuple(problem for out in complaints for problem in out.sorted())
+    problems = tuple(problem for out in outs.values() for problem in out.sorted())
     if failed:
-        return Loaded(None, problems)
-    newest = max((serials or {}).values(), default=1) % 2**32
-    zones = {name: _zone(draft, shelf, newest) for name, draft in drafts.items()}
-    return Loaded(DataSet(zones, references.pools_of(shelf), references.checks_of(shelf)), problems)
+        return Loaded(None, problems), None
+    shelves = known.shelves(shelf)
+    notes = {file: Note(known.digest(files[file]), own[file], shelves.get(file)) for file in own}
+    for draft in drafts.values():
+        file = draft.out.file
+        notes[file] = known.note_of_zone(draft, files[file], shelves.get(file), drafts)
+    newest = newest_of(serials)
+    dataset = data_set({name: zone_of(draft, shelf, newest) for name, draft in drafts.items()}, shelf)
+    return Loaded(dataset, problems), Known(dataset, notes)
+
+
+def newest_of(serials: Mapping[str, int] | None) -> int:
+    """The serial of zones that say none."""
+    return max((serials or {}).values(), default=1) % 2**32
+
+
+def data_set(zones: Mapping[bytes, Zone], shelf: Shelf) -> DataSet:
+    pools, checks, directors = references.pools_of(shelf), references.checks_of(shelf), references.directors_of(shelf)
+    return DataSet(zones, pools, checks, directors)
+
+
+def read_file(file: str, data: bytes, out: Complaints, shelf: Shelf, cache: Cache) -> ZoneDraft | None:
+    """One file: a zone's draft, or something for the shelf, or nothing and the reasons in `out`."""
+    if not file.endswith(".yaml"):
+        out.problem((0, 0), "", "is no *.yaml file")
+        return None
+    root = read(data, out)
+    if not is_pools_file(file):
+        return read_zone(file, root, out, shelf, cache) if root is not None else None
+    if root is None:
+        shelf.unread = True
+    else:
+        read_pools(root, out, shelf)
+    return None
 
 
 def _add_zone(draft: ZoneDraft, drafts: dict[bytes, ZoneDraft]) -> None:
@@ -84,7 +109,7 @@ def _add_zone(draft: ZoneDraft, drafts: dict[bytes, ZoneDraft]) -> None:
         draft.out.problem(draft.spot, "", f"the zone {name} is defined by {first.out.file} already")
 
 
-def _zone(draft: ZoneDraft, shelf: Shelf, newest: int) -> Zone:
+def zone_of(draft: ZoneDraft, shelf: Shelf, newest: int) -> Zone:
     serial = draft.serial if draft.serial is not None else newest
     apex = draft.sets[draft.name]
     given = apex.pop(wire.SOA, None)
@@ -93,16 +118,19 @@ def _zone(draft: ZoneDraft, shelf: Shelf, newest: int) -> Zone:
     rrsets = [soa]
     for owner, sets in draft.sets.items():
         rrsets += [RRset(owner, rtype, one.ttl, tuple(one.rdatas)) for rtype, one in sets.items()]
-    return Zone(draft.name, serial, tuple(rrsets), references.services_of(draft, shelf))
+    services, hinted = references.services_of(draft, shelf), references.hinted_of(draft, shelf)
+    return Zone(draft.name, serial, tuple(rrsets), services, hinted)
 
 
 def with_serial(zone: Zone, serial: int) -> Zone:
     """The same zone under another serial, in its SOA too: for whoever sees to it that serials never go back."""
     serial %= 2**32
-    rrsets = []
-    for one in zone.rrsets:
-        if one.type == wire.SOA:
-            data = one.rdatas[0]
-            one = replace(one, rdatas=(data[:-20] + serial.to_bytes(4, "big") + data[-16:],))
-        rrsets.append(one)
-    return replace(zone, serial=serial, rrsets=tuple(rrsets))
+    if zone.serial == serial:
+        return zone
+    at = next((at for at, one in enumerate(zone.rrsets) if one.type == wire.SOA), None)
+    if at is None:
+        return replace(zone, serial=serial)
+    soa = zone.rrsets[at]
+    data = soa.rdatas[0]
+    soa = replace(soa, rdatas=(data[:-20] + serial.to_bytes(4, "big") + data[-16:],))
+    return replace(zone, serial=serial, rrsets=(*zone.rrsets[:at], soa, *zone.rrsets[at + 1 :]))

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
-from rrdns.model import Check, CommandProbe, HttpProbe, Member, Place, Pool, Probe, TcpProbe, WhenDown
-from rrdns.zonefile import later, readers, shapes
+from rrdns.model import Check, Member, Place, Pool, WhenDown
+from rrdns.zonefile import directors, later, readers, shapes
+from rrdns.zonefile.checks import read_check
 from rrdns.zonefile.complaints import Complaints, Spot, did_you_mean
+from rrdns.zonefile.directors import DirectorEntry, DirectorRef
+from rrdns.zonefile.fitting import read_model
 from rrdns.zonefile.scalars import show
 from rrdns.zonefile.yaml_nodes import Map, Seq
 
@@ -36,23 +38,28 @@ class PoolEntry:
     place: Place
     out: Complaints
     check_refs: tuple[tuple[str, Spot, str], ...] = ()
+    director_refs: tuple[DirectorRef, ...] = ()
 
 
 @dataclass(slots=True)
 class Shelf:
-    """All checks and pools of a directory by name. `unread`: a file or section of them could not be read, so that
-    names may be missing."""
+    """All checks, directors and pools of a directory by name. `unread`: a file or section of them could not be read,
+    so that names may be missing."""
 
     checks: dict[str, CheckEntry] = field(default_factory=dict)
     pools: dict[str, PoolEntry] = field(default_factory=dict)
+    directors: dict[str, DirectorEntry] = field(default_factory=dict)
     unread: bool = False
+
+
+SECTIONS = ("checks", "directors", "pools")
 
 
 def read_pools(root: Map, out: Complaints, shelf: Shelf) -> None:
     """One pools file, added to `shelf`."""
     for key, value in root.items():
         spot = root.at_key(key)
-        if key in ("checks", "pools"):
+        if key in SECTIONS:
             _section(key, root, out, shelf)
         elif key in later.KEYS["file"]:
             out.problem(spot, key, later.comes_later(f"the section {key}"))
@@ -61,7 +68,7 @@ def read_pools(root: Map, out: Complaints, shelf: Shelf) -> None:
         elif isinstance(value, Map) and "type" in value:
             out.problem(spot, key, "looks like a DNS record: its place is a zone file (ZONE.yaml), not a pools file")
         else:
-            near = did_you_mean(key, ("checks", "pools")) or "; possible are checks, pools"
+            near = did_you_mean(key, SECTIONS) or f"; possible are {', '.join(SECTIONS)}"
             shelf.unread = True
             out.problem(spot, key, f"unknown section{near}")
 
@@ -74,7 +81,7 @@ def _section(kind: str, root: Map, out: Complaints, shelf: Shelf) -> None:
         out.problem(root.at(kind), kind, f"{show(section)} is not a mapping (`name: {{...}}` lines)")
         shelf.unread = True
         return
-    entries: Mapping[str, CheckEntry | PoolEntry] = shelf.checks if kind == "checks" else shelf.pools
+    entries: Mapping[str, CheckEntry | DirectorEntry | PoolEntry] = getattr(shelf, kind)
     for name, body in section.items():
         path = f"{kind}.{name}"
         spot = section.at_key(name)
@@ -92,131 +99,12 @@ def _section(kind: str, root: Map, out: Complaints, shelf: Shelf) -> None:
         if kind == "checks":
             check = read_check(name, body, path, out) if body is not None else None
             shelf.checks[name] = CheckEntry(check, out.place(spot), out)
+        elif kind == "directors":
+            shelf.directors[name] = directors.entry(name, body, spot, path, out)
         elif body is None:
             shelf.pools[name] = PoolEntry(None, out.place(spot), out)
         else:
             shelf.pools[name] = read_pool_section(name, body, spot, path, out)
-
-
-# ---------------------------------------------------------------- the ways from a model's complaint to a place
-
-
-def locate(body: Map, loc: shapes.Loc) -> tuple[Spot, str]:
-    """Place and dotted path of a pydantic location; steps that a short form does not have are left out."""
-    here: Any = body
-    spot = body.spot
-    steps: list[str] = []
-    for index, step in enumerate(loc):
-        if isinstance(here, Map) and step in here:
-            spot, here = here.at(str(step)), here[str(step)]
-        elif isinstance(here, Seq) and isinstance(step, int) and step < len(here):
-            spot, here = here.spots[step], here[step]
-        elif not isinstance(here, Map) or index < len(loc) - 1:
-            continue
-        steps.append(str(step))  # of a mapping's last step: the name of what is missing
-    return spot, ".".join(steps)
-
-
-M = TypeVar("M", bound=shapes.Model)
-
-
-def read_model(model: type[M], body: Map, level: str, path: str, out: Complaints) -> M | None:
-    """The body as a model, with every fault reported; what comes later and empty values are taken out first."""
-    data: dict[str, Any] = {}
-    sound = True
-    for key, value in body.items():
-        if key in later.KEYS.get(level, ()):
-            out.problem(body.at_key(key), f"{path}.{key}", later.comes_later(key))
-            sound = False
-        elif value is None and key in model.model_fields:
-            out.problem(body.at_key(key), f"{path}.{key}", "has no value: write one or leave the key out")
-            sound = False
-        else:
-            data[key] = value
-    found, complaints = shapes.validate(model, data)
-    for loc, message in complaints:
-        if message == "is missing" and len(loc) == 1 and (loc[0] in body or not sound):
-            continue  # it is there, but empty; or what comes later would have said it
-        spot, steps = locate(body, loc)
-        unknown = message.startswith("unknown key")
-        if unknown:
-            spot = _key_spot(body, loc)
-        out.problem(spot, f"{path}.{steps}" if steps else path, message)
-    return found if sound else None
-
-
-def _key_spot(body: Map, loc: shapes.Loc) -> Spot:
-    here: Any = body
-    for step in loc[:-1]:
-        here = here[step]
-    return here.at_key(str(loc[-1])) if isinstance(here, Map) else body.spot
-
-
-# ---------------------------------------------------------------- checks
-
-
-def read_check(name: str, body: Map, path: str, out: Complaints) -> Check | None:
-    """One check."""
-    kind = body.get("type")
-    if not isinstance(kind, str) or kind not in shapes.CHECKS:
-        if isinstance(kind, str) and kind in later.CHECK_TYPES:
-            out.problem(body.at("type"), f"{path}.type", later.comes_later(f"the check type {kind}"))
-        elif kind is None:
-            out.problem(body.at("type"), path, f"has no type; possible are {', '.join(shapes.CHECKS)}")
-        else:
-            near = did_you_mean(kind, shapes.CHECKS) if isinstance(kind, str) else ""
-            message = f"{show(kind)} is none of {', '.join(shapes.CHECKS)}{near}"
-            out.problem(body.at("type"), f"{path}.type", message)
-        return None
-    model = read_model(shapes.CHECKS[kind], body, "check", path, out)
-    if model is None:
-        return None
-    _question_check(model, body, path, out)
-    # Never slower while a failure counter runs than in quiet times.
-    fast = model.fast if "fast" in body else min(model.fast, model.interval)
-    port, probe = _probe(model)
-    return Check(name, kind, port, probe, model.interval, model.timeout, model.fall, model.rise, model.ok, fast)
-
-
-def _probe(model: shapes.AnyCheck) -> tuple[int, Probe]:
-    match model:
-        case shapes.TcpCheck():
-            return model.port, TcpProbe(model.send.encode(), model.expect.encode())
-        case shapes.CommandCheck():
-            return model.port or 0, CommandProbe(model.command)
-        case shapes.HttpCheck():
-            tls = model.type == "https"
-            return model.port or (443 if tls else 80), HttpProbe(
-                tls=tls,
-                method=model.method,
-                path=model.path,
-                host=model.host,
-                headers=tuple(model.headers.items()),
-                statuses=tuple(model.status),
-                body=model.body,
-                body_limit=model.body_limit,
-                verify=model.verify,
-            )
-
-
-def _question_check(model: shapes.AnyCheck, body: Map, path: str, out: Complaints) -> None:
-    """What is allowed and probably not meant."""
-    time = readers.duration_text
-    if model.timeout > model.interval:
-        key = "timeout" if "timeout" in body else "interval"
-        message = f"the timeout, {time(model.timeout)}, is longer than the interval, {time(model.interval)}"
-        out.warning(body.at(key), f"{path}.{key}", f"{message}: dead hosts are asked less often")
-    if "fast" in body and model.fast > model.interval:
-        message = f"{time(model.fast)} is longer than the interval, {time(model.interval)}"
-        out.warning(body.at("fast"), f"{path}.fast", f"{message}: failing hosts are asked less often")
-    if isinstance(model, shapes.HttpCheck):
-        if model.type == "http" and "verify" in body:
-            out.warning(body.at("verify"), f"{path}.verify", "has no effect without TLS (type: https)")
-        if model.type == "https" and model.verify and not model.host:
-            message = "without host: the certificate must be for the member's address; set host:, or verify: false"
-            out.warning(body.spot, path, message)
-        if model.method == "HEAD" and model.body:
-            out.problem(body.at("body"), f"{path}.body", "an answer to HEAD has no body: use GET")
 
 
 # ---------------------------------------------------------------- pools
@@ -238,14 +126,20 @@ def pool_entry(
 ) -> PoolEntry:
     """A pool from its validated body, or what can be said of it without."""
     refs = tuple(_check_refs(body, path))
-    faulty = PoolEntry(None, out.place(spot), out, refs)
+    following, director_refs = directors.followed(body, path, out)
+    faulty = PoolEntry(None, out.place(spot), out, refs, director_refs)
     if "check" in body and "checks" in body:
         out.problem(body.at_key("checks"), f"{path}.checks", "check: and checks: mean the same: use one of them")
         return faulty
-    if model is None or model.members is None:
+    if model is None or following is None:
         return faulty
-    members = _members(model.members, body, path, out)
-    if not members:
+    members: tuple[Member, ...] = ()
+    if model.members is not None:
+        members = _members(model.members, body, path, out)
+        if not members:
+            return faulty
+    elif not following:
+        out.problem(spot, path, "has neither members: nor director: (which then says who they are)")
         return faulty
     pool = Pool(
         name=name,
@@ -258,9 +152,12 @@ def pool_entry(
         when_down=WhenDown(model.when_down)
         if isinstance(model.when_down, str)
         else WhenDown("addresses", model.when_down),
+        following=following,
+        weight_from=directors.weight_from(model.weight_from, following, body),
     )
+    directors.question(pool, model.weight_from, body, path, out)
     _question_pool(pool, body, path, out)
-    return PoolEntry(pool, out.place(spot), out, refs)
+    return PoolEntry(pool, out.place(spot), out, refs, director_refs)
 
 
 def _check_refs(body: Map, path: str) -> Iterator[tuple[str, Spot, str]]:
@@ -304,6 +201,8 @@ def _members(
 
 def _question_pool(pool: Pool, body: Map, path: str, out: Complaints) -> None:
     """What can't work, and what probably is not meant."""
+    if not pool.members:
+        return  # a director tells them
     weights = [member.weight for member in pool.members]
     loaded = sum(1 for weight in weights if weight)
     if pool.quorum > len(weights):
@@ -317,7 +216,7 @@ def _question_pool(pool: Pool, body: Map, path: str, out: Complaints) -> None:
     if len({member.priority for member in pool.members}) > 1:
         message = f"priorities do nothing yet: {later.comes_later('failover')}; all members serve"
         out.warning(body.at("members"), f"{path}.members", message)
-    if not pool.checks and "check" not in body and "checks" not in body:
+    if not (pool.checks or pool.following) and "check" not in body and "checks" not in body:
         out.warning(body.spot, path, "has no check: its members count as up, dead or not (check: [] if that is meant)")
     names: dict[str, Spot] = {}
     for name, spot, where in _check_refs(body, path):

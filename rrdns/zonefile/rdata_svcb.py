@@ -4,7 +4,7 @@
 
 `alpn`, `mandatory` and the hints are lists, `port` a number, `ech` base64, `no-default-alpn` has no value; any other
 parameter is `keyNNN` with escaped text. `dohpath` and `ohttp` (RFC 9461, RFC 9540) are taken too and shown as octoDNS
-and older name servers know them, `key7` and `key8`.
+and older name servers know them, `key7` and `key8`. (`pool`, which may stand beside these, is `hints.py`'s.)
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ _LATER = {"dohpath": DOHPATH, "ohttp": OHTTP}
 _SHOWN = {number: name for name, number in NAMES.items()}
 _EXAMPLE = "{svcpriority: 1, targetname: ., svcparams: {alpn: [h2, h3]}}"
 _EMPTY = (NO_DEFAULT_ALPN, OHTTP)
+HINTS = (IPV4HINT, IPV6HINT)
 
 
 class Svcb(NamedTuple):
@@ -203,7 +204,8 @@ def _together(params: dict[int, bytes]) -> list[RdataError]:
     for at in range(0, len(wanted), 2):
         number = int.from_bytes(wanted[at : at + 2], "big")
         if number not in params:
-            faults.append(RdataError(("mandatory",), f"names {_key(number)}, which is not there"))
+            hint = ": a pool gives it only while it has such members" if number in HINTS else ""
+            faults.append(RdataError(("mandatory",), f"names {key_of(number)}, which is not there{hint}"))
     if NO_DEFAULT_ALPN in params and ALPN not in params:
         faults.append(RdataError(("no-default-alpn",), "needs alpn beside it"))
     return faults
@@ -229,11 +231,11 @@ def read_svcb(rdata: bytes) -> Svcb:
     return Svcb(int.from_bytes(rdata[:2], "big"), name, params)
 
 
-def _key(number: int) -> str:
+def key_of(number: int) -> str:
     return _SHOWN.get(number) or f"key{number}"
 
 
-def _parts(number: int, data: bytes) -> list[bytes]:
+def parts_of(number: int, data: bytes) -> list[bytes]:
     """The items of a list parameter; RdataError where the lengths do not fit."""
     parts = []
     at = 0
@@ -243,13 +245,13 @@ def _parts(number: int, data: bytes) -> list[bytes]:
         parts.append(data[start:end])
         at = end
     if at != len(data) or not parts:
-        raise RdataError((), f"the data of {_key(number)} does not fit")
+        raise RdataError((), f"the data of {key_of(number)} does not fit")
     return parts
 
 
 def _shown_item(number: int, part: bytes) -> str:
     if number == MANDATORY:
-        return _key(int.from_bytes(part, "big"))
+        return key_of(int.from_bytes(part, "big"))
     if number == ALPN:
         return escape(part)
     return str(ipaddress.IPv4Address(part) if number == IPV4HINT else ipaddress.IPv6Address(part))
@@ -257,7 +259,7 @@ def _shown_item(number: int, part: bytes) -> str:
 
 def _shown(number: int, data: bytes) -> Value:
     if number in _LISTS:
-        return [_shown_item(number, part) for part in _parts(number, data)]
+        return [_shown_item(number, part) for part in parts_of(number, data)]
     if number == PORT and len(data) == 2:
         return int.from_bytes(data, "big")
     if number == ECH:
@@ -265,7 +267,7 @@ def _shown(number: int, data: bytes) -> Value:
     if not data and number != PORT:
         return None
     if number in (PORT, NO_DEFAULT_ALPN):
-        raise RdataError((), f"the data of {_key(number)} does not fit")
+        raise RdataError((), f"the data of {key_of(number)} does not fit")
     return escape(data)
 
 
@@ -274,7 +276,7 @@ def decode_svcb(rdata: bytes) -> dict[str, Value]:
     record = read_svcb(rdata)
     value: dict[str, Value] = {"svcpriority": record.priority, "targetname": wire.name_to_text(record.target)}
     if record.params:
-        value["svcparams"] = {_key(number): _shown(number, data) for number, data in record.params.items()}
+        value["svcparams"] = {key_of(number): _shown(number, data) for number, data in record.params.items()}
     return value
 
 
@@ -285,12 +287,12 @@ def svcb_text(rdata: bytes) -> str:
     for number, data in record.params.items():
         shown = _shown(number, data)
         if number == ALPN:
-            items = [part.replace(b"\\", b"\\\\").replace(b",", b"\\,") for part in _parts(number, data)]
-            out.append(f"{_key(number)}={quote(b','.join(items))}")
+            items = [part.replace(b"\\", b"\\\\").replace(b",", b"\\,") for part in parts_of(number, data)]
+            out.append(f"{key_of(number)}={quote(b','.join(items))}")
         elif shown is None:
-            out.append(_key(number))
+            out.append(key_of(number))
         elif isinstance(shown, list):
-            out.append(f'{_key(number)}="{",".join(str(item) for item in shown)}"')
+            out.append(f'{key_of(number)}="{",".join(str(item) for item in shown)}"')
         else:
-            out.append(f'{_key(number)}="{shown}"')
+            out.append(f'{key_of(number)}="{shown}"')
     return " ".join(out)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rrdns import wire
-from rrdns.zonefile import later, owners, rdata, readers
+from rrdns.zonefile import hints, later, owners, rdata, readers
 from rrdns.zonefile.complaints import Complaints, Spot, did_you_mean, nearest, unknown_key
 from rrdns.zonefile.drafts import DEFAULT_TTL, SetDraft, ZoneDraft
 from rrdns.zonefile.owners import POOL_TYPE
 from rrdns.zonefile.pools import Shelf
 from rrdns.zonefile.scalars import show
-from rrdns.zonefile.special_records import SOA_KEYS, read_pool_record, read_soa
+from rrdns.zonefile.special_records import SOA_KEYS, pool_ttl, read_pool_record, read_soa
 from rrdns.zonefile.yaml_nodes import Map, Seq
 
 MAX_SET = 65000  # a DNS message has 65,535 bytes, and the question needs some
@@ -26,6 +26,7 @@ Cache = dict[tuple[int, str], bytes]
 """Rdata by type and text: the values that many records share, over all files of a load."""
 
 _KEYS = frozenset({"type", "ttl", "value", "values", "octodns"})
+_HINTED_KEYS = _KEYS | {"pool"}
 _SETTINGS = ("$zone", "$defaults")
 _POOLS_FILE_SECTIONS = ("pools", "checks", "directors")
 _EXAMPLE = "write {type: A, value: 192.0.2.1}"
@@ -151,10 +152,16 @@ class _ZoneReader:
         if rtype == wire.SOA and not {"value", "values"} & record.keys():
             values: list[tuple[Spot, Any, str]] = [(record.spot, record, path)]
         else:
-            values = self.values(record, path)
+            values = self.values(record, path, _HINTED_KEYS if rtype in hints.TYPES else _KEYS)
         draft = SetDraft(ttl or 0, record.spot, path)
+        if rtype in hints.TYPES:
+            pools = hints.read_pools(self.draft, record, values, path)
+            sound &= pools is not None
+            if pools and "ttl" not in record:
+                ttl = draft.ttl = pool_ttl(self.out, record, path, self.ttl)
+            draft.pools = pools or {}
         for spot, value, where in values:
-            data = self.encode(rtype, value, spot, where)
+            data = self.encode(rtype, value, spot, where, spot in draft.pools)
             if data is not None:
                 draft.rdatas.append(data)
                 draft.spots.append(spot)
@@ -179,7 +186,7 @@ class _ZoneReader:
     def check_keys(self, record: Map, rtype: int, path: str) -> bool:
         """Complains about keys nobody reads; whether there were none."""
         own_fields = rtype == wire.SOA and not {"value", "values"} & record.keys()
-        known = _KEYS | SOA_KEYS if own_fields else _KEYS
+        known = _KEYS | SOA_KEYS if own_fields else _HINTED_KEYS if rtype in hints.TYPES else _KEYS
         self.question_octodns(record, path)
         if record.keys() <= known:
             return True
@@ -201,14 +208,14 @@ class _ZoneReader:
 
     # ------------------------------------------------------------ values
 
-    def values(self, record: Map, path: str) -> list[tuple[Spot, Any, str]]:
+    def values(self, record: Map, path: str, known: frozenset[str]) -> list[tuple[Spot, Any, str]]:
         """Each value with its place; `value` and `values` both take one or many (octoDNS does so too)."""
         if "value" in record and "values" in record:
             self.out.problem(record.at_key("values"), path, "has value: and values:, so put all into values:")
             return []
         key = "values" if "values" in record else "value"
         if key not in record:
-            if record.keys() <= _KEYS:  # else a mistyped key has been reported already
+            if record.keys() <= known:  # else a mistyped key has been reported already
                 self.out.problem(record.spot, path, "has neither value: nor values:")
             return []
         found = record[key]
@@ -218,15 +225,17 @@ class _ZoneReader:
             self.out.problem(record.at(key), f"{path}.{key}", "is empty: there would be nothing to answer")
         return [(found.spots[index], value, f"{path}.{key}.{index}") for index, value in enumerate(found)]
 
-    def encode(self, rtype: int, value: Any, spot: Spot, path: str) -> bytes | None:
+    def encode(self, rtype: int, value: Any, spot: Spot, path: str, hinted: bool = False) -> bytes | None:
         """The wire form of one value, or None with every fault of it reported at its own place."""
-        known = self.cache.get((rtype, value)) if value.__class__ is str else None
+        known = self.cache.get((rtype, value)) if value.__class__ is str and not hinted else None
         if known is not None:
             return known
         try:
             if rtype == wire.SOA:
                 return read_soa(self.draft, value)
-            data = rdata.encode(rtype, value, self.draft.name)
+            data = rdata.encode(rtype, hints.without_pool(value) if rtype in hints.TYPES else value, self.draft.name)
+            if hinted:
+                hints.judge(data)
         except rdata.RdataError as error:
             self.rdata_problems(error, rtype, value, spot, path)
             return None
@@ -258,6 +267,11 @@ class _ZoneReader:
                 first.ttl = least
             first.rdatas += draft.rdatas
             first.spots += draft.spots
+            first.pools |= draft.pools
+        if first.pools:
+            self.draft.hinted.add((owner, rtype))
+            if len(first.pools) > hints.MOST_RECORDS:
+                self.out.problem(draft.spot, draft.path, f"a name has at most {hints.MOST_RECORDS} records with a pool")
         if len(first.rdatas) > 1:
             self.drop_duplicates(rtype, first)
             if sum(map(len, first.rdatas)) + 12 * len(first.rdatas) > MAX_SET:
@@ -265,9 +279,9 @@ class _ZoneReader:
 
     def drop_duplicates(self, rtype: int, draft: SetDraft) -> None:
         fold = _FOLD.get(rtype, bytes)
-        unique: dict[bytes, tuple[bytes, Spot]] = {}
+        unique: dict[tuple[bytes, str | None], tuple[bytes, Spot]] = {}
         for data, spot in zip(draft.rdatas, draft.spots, strict=True):
-            first = unique.setdefault(fold(data), (data, spot))
+            first = unique.setdefault((fold(data), draft.pools.get(spot)), (data, spot))
             if first[1] != spot:
                 self.out.warning(spot, draft.path, f"the same value stands at {self.out.place(first[1])} already")
         if len(unique) < len(draft.rdatas):

@@ -1,15 +1,17 @@
-"""Joining what refers to one another: services to pools, pools to checks. Unknown names get a "did you mean".
+"""Joining what refers to one another: services and hints to pools, pools to checks. Unknown names get a "did you mean".
 
 Also the warnings that need both ends: what nobody uses, weights that can't show. Must not know: YAML, records.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 
-from rrdns.model import Check, Pool, Service
+from rrdns.model import Check, Director, Hinted, Hints, Pool, RRset, Service
+from rrdns.zonefile import directors, hints
 from rrdns.zonefile.complaints import did_you_mean
-from rrdns.zonefile.drafts import ServiceDraft, ZoneDraft
+from rrdns.zonefile.drafts import ServiceDraft, SetDraft, ZoneDraft
 from rrdns.zonefile.pools import Shelf
 
 _MAX_HINTS = 50
@@ -24,11 +26,33 @@ def judge_references(drafts: Iterable[ZoneDraft], shelf: Shelf) -> None:
         for name, spot, path in entry.check_refs:
             if name not in shelf.checks:
                 entry.out.problem(spot, path, f"there is no check {name!r}{_hint(name, 'checks', shelf.checks, hints)}")
+    _judge_directors(shelf)
     hints = {}
     for draft in drafts:
         for name, spot, path in draft.pool_refs:
             if name not in shelf.pools:
                 draft.out.problem(spot, path, f"there is no pool {name!r}{_hint(name, 'pools', shelf.pools, hints)}")
+
+
+def _judge_directors(shelf: Shelf) -> None:
+    hints: dict[str, str] = {}
+    for entry in shelf.pools.values():
+        for ref in entry.director_refs:
+            if ref.name not in shelf.directors:
+                hint = _hint(ref.name, "directors", shelf.directors, hints)
+                entry.out.problem(ref.spot, ref.path, f"there is no director {ref.name!r}{hint}")
+            elif wrong := directors.judge(ref, shelf.directors[ref.name]):
+                entry.out.problem(*wrong)
+    for one in shelf.directors.values():
+        if one.master is None:
+            continue
+        name, spot, path = one.master
+        if name not in shelf.directors:
+            hint = _hint(name, "directors", shelf.directors, hints)
+            one.out.problem(spot, path, f"there is no director {name!r}{hint}")
+        elif shelf.directors[name].type not in ("keepalived", ""):
+            kind = shelf.directors[name].type
+            one.out.problem(spot, path, f"{name} is of type {kind}: only keepalived tells who is the master")
 
 
 def _hint(name: str, kind: str, names: Collection[str], hints: dict[str, str]) -> str:
@@ -44,17 +68,29 @@ def _hint(name: str, kind: str, names: Collection[str], hints: dict[str, str]) -
     return hints[name]
 
 
-def judge_use(drafts: Iterable[ZoneDraft], shelf: Shelf) -> None:
+def used_by(draft: ZoneDraft) -> set[str]:
+    """The pools its records answer from."""
+    used = {service.pool for service in draft.services.values()}
+    return used | {pool for at in draft.hinted for pool in _set(draft, at).pools.values()}
+
+
+def judge_use(drafts: Collection[ZoneDraft], shelf: Shelf, used_elsewhere: frozenset[str] = frozenset()) -> None:
     """Warnings for a load that has no problems: what nobody uses, and weights that do not show."""
-    used_pools = {service.pool for draft in drafts for service in draft.services.values()}
+    used_pools = used_elsewhere.union(*(used_by(draft) for draft in drafts))
     used_checks = {name for entry in shelf.pools.values() if entry.pool for name in entry.pool.checks}
     for name, pool in shelf.pools.items():
         if name not in used_pools:
             spot = pool.place.line, pool.place.column
-            pool.out.warning(spot, f"pools.{name}", "no POOL record uses this pool")
+            pool.out.warning(spot, f"pools.{name}", "no record uses this pool")
     for name, check in shelf.checks.items():
         if name not in used_checks:
             check.out.warning((check.place.line, check.place.column), f"checks.{name}", "no pool uses this check")
+    used = {ref.name for entry in shelf.pools.values() for ref in entry.director_refs}
+    used |= {one.master[0] for one in shelf.directors.values() if one.master}
+    for name, director in shelf.directors.items():
+        if name not in used:
+            spot = director.place.line, director.place.column
+            director.out.warning(spot, f"directors.{name}", "no pool follows this director: it is not asked")
     weighted = {
         name: entry.pool
         for name, entry in shelf.pools.items()
@@ -88,9 +124,46 @@ def services_of(draft: ZoneDraft, shelf: Shelf) -> tuple[Service, ...]:
     return tuple(found)
 
 
+def hinted_of(draft: ZoneDraft, shelf: Shelf) -> tuple[Hinted, ...]:
+    """The zone's records that follow pools with their hints, of a load without problems."""
+    found = []
+    for owner, rtype in sorted(draft.hinted):
+        one = _set(draft, (owner, rtype))
+        rrset = RRset(owner, rtype, one.ttl, tuple(one.rdatas))
+        rows = zip(one.rdatas, one.spots, strict=True)
+        of_records = tuple([_hints(draft, shelf, owner, data, one.pools.get(spot)) for data, spot in rows])
+        found.append(Hinted(rrset, draft.name, of_records, math.ceil(one.ttl / 4)))
+    return tuple(found)
+
+
+def _set(draft: ZoneDraft, at: tuple[bytes, int]) -> SetDraft:
+    owner, rtype = at
+    return draft.sets[owner][rtype]
+
+
+def _hints(draft: ZoneDraft, shelf: Shelf, owner: bytes, data: bytes, pool: str | None) -> Hints | None:
+    """As many hints, in the same order, as the target has addresses, where it is a POOL name over the same pool."""
+    if pool is None:
+        return None
+    target = hints.target_of(data, owner)
+    service = draft.services.get(target)
+    entry = shelf.pools[pool].pool
+    assert entry is not None
+    if service is None or service.pool != pool:
+        return Hints(pool, scheduler=entry.scheduler)
+    return Hints(pool, min(service.answers or hints.MOST, hints.MOST), service.scheduler or entry.scheduler)
+
+
 def pools_of(shelf: Shelf) -> dict[str, Pool]:
     return {name: entry.pool for name, entry in shelf.pools.items() if entry.pool is not None}
 
 
 def checks_of(shelf: Shelf) -> dict[str, Check]:
     return {name: entry.check for name, entry in shelf.checks.items() if entry.check is not None}
+
+
+def directors_of(shelf: Shelf) -> dict[str, Director]:
+    """Those that somebody follows, or that tell who is the master: others are not asked."""
+    used = {ref.name for entry in shelf.pools.values() for ref in entry.director_refs}
+    used |= {one.master[0] for one in shelf.directors.values() if one.master}
+    return {name: one.director for name, one in shelf.directors.items() if one.director is not None and name in used}

@@ -1,4 +1,4 @@
-"""The shape of checks, pools and POOL records, as pydantic models. The only module that imports pydantic.
+"""The shape of checks, pools and POOL records, as pydantic models; what they are made of is in `shape_values.py`.
 
 `validate` turns pydantic's errors into (loc, message) pairs in our own words; the models also give editors
 their JSON schema (`schema_parts`). Single values are read by `readers.py`. Must not know: YAML positions,
@@ -7,66 +7,33 @@ other files, what a pool refers to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
+from rrdns.zonefile import readers
+from rrdns.zonefile.check_shapes import AnyCheck
+from rrdns.zonefile.complaints import unknown_key
+from rrdns.zonefile.director_shapes import FOLLOW_SHAPE, AnyDirector
+from rrdns.zonefile.scalars import show
+from rrdns.zonefile.shape_values import (
+    Address,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
+    ErrorDetails,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
+    Model,
+    Name,
+    Reads,
     Tag,
+    Ttl,
     TypeAdapter,
     ValidationError,
 )
-from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
-
-from rrdns.zonefile import readers
-from rrdns.zonefile.complaints import unknown_key
-from rrdns.zonefile.scalars import show
+from rrdns.zonefile.shape_values import whole as _whole
+from rrdns.zonefile.shape_values import words as _words
 
 # ---------------------------------------------------------------- single values
-
-
-class Reads:
-    """A pydantic marker: the value is what `reader` makes of it; editors are shown `shape`."""
-
-    def __init__(self, reader: Callable[[Any], object], **shape: object) -> None:
-        self.reader = reader
-        self.shape = shape
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return dict(self.shape)
-
-    def _read(self, value: object) -> object:
-        try:
-            return self.reader(value)
-        except ValueError as error:
-            raise PydanticCustomError("rrdns", "{text}", {"text": str(error)}) from None
-
-
-def _whole(low: int, high: int) -> Reads:
-    return Reads(partial(readers.whole, low=low, high=high), type="integer", minimum=low, maximum=high)
-
-
-def _words(*words: str) -> Reads:
-    return Reads(partial(readers.choice, words=words), enum=list(words))
-
-
-def _seconds(low: float, high: float) -> Reads:
-    shape = {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d|w)?$"}
-    return Reads(partial(readers.seconds, low=low, high=high), **shape)
-
-
-def _text(reader: Callable[[Any], object] = readers.text) -> Reads:
-    return Reads(reader, type=["string", "number"])
 
 
 def _answers(value: object) -> int:
@@ -78,76 +45,18 @@ def _answers(value: object) -> int:
         raise ValueError(f"{error}, nor the word all") from None
 
 
-Name = Annotated[str, _text(readers.name)]
-Address = Annotated[str, Reads(readers.address, type="string")]
-Status = Annotated[tuple[int, int], Reads(readers.statuses, type=["integer", "string"])]
-Ttl = Annotated[int, Reads(readers.ttl, type=["integer", "string"], minimum=0, maximum=readers.MAX_TTL)]
+def _as_it_is(value: object) -> object:
+    """Judged elsewhere: `directors.py` knows the word's place."""
+    return value
+
+
 _NAMES = BeforeValidator(readers.as_list, json_schema_input_type=str | list[str])
 _ADDRESSES = BeforeValidator(readers.as_list, json_schema_input_type=Address | list[Address])
-_STATUSES = BeforeValidator(readers.as_list, json_schema_input_type=int | str | list[int | str])
-Port = Annotated[int, _whole(1, 65535)]
-Count = Annotated[int, _whole(1, 100)]
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-# ---------------------------------------------------------------- checks
-
-
-class _Check(Model):
-    interval: Annotated[float, _seconds(0.1, 86400)] = Field(5.0, description="time between two probes")
-    timeout: Annotated[float, _seconds(0.01, 600)] = Field(2.0, description="longest time one probe may take")
-    fall: Count = Field(3, description="failures that mean down")
-    rise: Count = Field(3, description="successes in a row that mean up again")
-    ok: Count = Field(5, description="successes in a row that clear the failures counted while up")
-    fast: Annotated[float, _seconds(0.1, 86400)] = Field(1.0, description="interval while failures are counted")
-
-
-class TcpCheck(_Check):
-    """Connect; optionally send something and wait for an answer."""
-
-    type: Literal["tcp"]
-    port: Port
-    send: Annotated[str, _text()] = ""
-    expect: Annotated[str, _text()] = Field("", description="text that must come back")
-
-
-class HttpCheck(_Check):
-    """One HTTP request per probe."""
-
-    type: Literal["http", "https"]
-    port: Port | None = Field(None, description="80 for http, 443 for https")
-    method: Annotated[str, _text(readers.token)] = "GET"
-    path: Annotated[str, _text(readers.url_path)] = "/"
-    host: Annotated[str, _text(readers.host)] = Field("", description="Host header and TLS server name")
-    headers: dict[Annotated[str, _text(readers.token)], Annotated[str, _text(readers.header_value)]] = {}
-    status: Annotated[list[Status], _STATUSES] = Field([(200, 299)], description="200, 200-399, or a list")
-    body: Annotated[str, _text()] = Field("", description="text that must be in the body")
-    body_limit: Annotated[int, _whole(1, 16 * 1024 * 1024)] = 65536
-    verify: Annotated[bool, Reads(readers.truth, type="boolean")] = Field(True, description="check the certificate")
-
-
-class CommandCheck(_Check):
-    """Run a program; exit code 0 is up. {address} and {port} in its arguments are replaced."""
-
-    type: Literal["command"]
-    command: Annotated[
-        tuple[str, ...], Reads(readers.command, anyOf=[{"type": "string"}, {"type": "array", "items": {}}])
-    ]
-    port: Port | None = None
-
-
-AnyCheck = TcpCheck | HttpCheck | CommandCheck
-CHECKS: dict[str, type[TcpCheck] | type[HttpCheck] | type[CommandCheck]] = {
-    "tcp": TcpCheck,
-    "http": HttpCheck,
-    "https": HttpCheck,
-    "command": CommandCheck,
-}
 
 # ---------------------------------------------------------------- members, pools, POOL records
+
+
+_Follow = Annotated[Any, Reads(_as_it_is, **FOLLOW_SHAPE)]
 
 
 class NamedMember(Model):
@@ -156,6 +65,7 @@ class NamedMember(Model):
     address: Annotated[list[Address], Field(min_length=1), _ADDRESSES]
     weight: Annotated[int, _whole(0, 65535)] = Field(1, description="share of the answers; 0 is drained")
     priority: Annotated[int, _whole(1, 65535)] = Field(1, description="tier for failover, lowest first")
+    director: _Follow = Field(None, description="the director behind this member, which is a VIP (use: virtual)")
 
 
 class ListedMember(NamedMember):
@@ -213,12 +123,20 @@ class _PoolBody(Model):
         "all", description="all: a host counts when each of its addresses is up"
     )
     when_down: Annotated[str | tuple[str, ...], Reads(_when_down, **_WHEN_DOWN_SHAPE)] = "all"
+    director: _Follow = Field(None, description="what tells members, state and weights: a name, a mapping, or a list")
+    weight_from: Annotated[str | None, _words("zone", "director")] = Field(
+        None, description="whose weights count; default zone if a member has a weight, else director"
+    )
 
 
 class PoolModel(_PoolBody):
     """A pool of a pools file."""
 
-    members: Members
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["members"]}, {"required": ["director"]}]}, extra="forbid"
+    )
+
+    members: Members | None = Field(None, description="without them the director says who they are")
 
 
 class PoolRecord(_PoolBody):
@@ -245,6 +163,7 @@ class PoolsFile(Model):
     model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
 
     checks: dict[str, Annotated[AnyCheck, Field(discriminator="type")]] | None = None
+    directors: dict[str, Annotated[AnyDirector, Field(discriminator="type")]] | None = None
     pools: dict[str, PoolModel] | None = None
 
 

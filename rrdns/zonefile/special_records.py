@@ -10,9 +10,11 @@ from typing import Any
 
 from rrdns import wire
 from rrdns.zonefile import rdata, readers, shapes
+from rrdns.zonefile.complaints import Complaints
 from rrdns.zonefile.drafts import ServiceDraft, ZoneDraft
+from rrdns.zonefile.fitting import read_model
 from rrdns.zonefile.owners import POOL_TYPE
-from rrdns.zonefile.pools import Shelf, pool_entry, read_model
+from rrdns.zonefile.pools import Shelf, pool_entry
 from rrdns.zonefile.yaml_nodes import Map
 
 SOA_DEFAULTS = {"refresh": 3600, "retry": 600, "expire": 1209600, "minimum": 60}
@@ -73,13 +75,7 @@ def read_pool_record(
     if model is None or name is None:
         draft.broken.add((owner, POOL_TYPE))
         return
-    ttl = model.ttl
-    if ttl is None:
-        ttl = default_ttl if default_ttl is not None else POOL_TTL
-        if ttl > SLOW_TTL:
-            long = readers.duration_text(ttl)
-            message = f"has {long} from $defaults, and caches keep a dead host that long: give it its own ttl"
-            out.warning(record.spot, f"{path}.ttl", message)
+    ttl = model.ttl if model.ttl is not None else pool_ttl(out, record, path, default_ttl)
     ttl_min = model.ttl_min if model.ttl_min is not None else math.ceil(ttl / 4)
     if ttl_min > ttl:
         out.problem(record.at("ttl_min"), f"{path}.ttl_min", f"{ttl_min} is more than the ttl, {ttl}")
@@ -96,6 +92,16 @@ def read_pool_record(
     )
 
 
+def pool_ttl(out: Complaints, record: Map, path: str, default_ttl: int | None) -> int:
+    """The TTL of a record that follows a pool and says none itself; `default_ttl` is the file's."""
+    ttl = default_ttl if default_ttl is not None else POOL_TTL
+    if ttl > SLOW_TTL:
+        long = readers.duration_text(ttl)
+        message = f"has {long} from $defaults, and caches keep a dead host that long: give it its own ttl"
+        out.warning(record.spot, f"{path}.ttl", message)
+    return ttl
+
+
 def _pool_name(
     draft: ZoneDraft, owner: bytes, record: Map, model: shapes.PoolRecord | None, path: str, shelf: Shelf
 ) -> str | None:
@@ -109,9 +115,10 @@ def _pool_name(
             message = "belongs to the pool: write it there, or leave pool: out to have a pool in place"
             out.problem(record.at_key(key), f"{path}.{key}", message)
         return model.pool if model is not None and not own_keys else None
-    if "members" not in record:
+    if "members" not in record and "director" not in record:
         if model is not None:
-            out.problem(record.spot, path, "has neither pool: (the name of one) nor members: (a pool in place)")
+            message = "has neither pool: (the name of one) nor members: or director: (a pool in place)"
+            out.problem(record.spot, path, message)
         return None
     name = wire.name_to_text(owner)[:-1]
     if name in shelf.pools:

@@ -14,7 +14,7 @@ Also: records of a zone that stand inside another zone of the same load. Must no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -80,18 +80,25 @@ class View:
 
 
 class Atlas:
-    """All zones of a load."""
+    """All zones of a load; those that are looked at get a view."""
 
     def __init__(self, drafts: Mapping[bytes, ZoneDraft]) -> None:
-        self.views = {name: View(draft) for name, draft in drafts.items()}
+        self._drafts = drafts
+        self._views: dict[bytes, View] = {}
+
+    def view(self, zone: bytes) -> View:
+        found = self._views.get(zone)
+        if found is None:
+            found = self._views[zone] = View(self._drafts[zone])
+        return found
 
     def find(self, name: bytes) -> Found:
         at = name
-        while at not in self.views:
+        while at not in self._drafts:
             if at == b"\0":
                 return Found(Kind.OUTSIDE)
             at = wire.parent(at)
-        return self.views[at].find(name)
+        return self.view(at).find(name)
 
     def cname(self, name: bytes) -> tuple[View, SetDraft] | None:
         """The CNAME a query for `name` would meet."""
@@ -102,11 +109,13 @@ class Atlas:
         return (found.view, one) if one else None
 
 
-def judge_targets(drafts: Mapping[bytes, ZoneDraft]) -> None:
-    """Every row of the table above, into the zones' complaints."""
+def judge_targets(drafts: Mapping[bytes, ZoneDraft], some: Collection[ZoneDraft] | None = None) -> None:
+    """Every row of the table above, into the zones' complaints; of `some` of them, if all others are known to be
+    sound and to lead to none of these."""
     atlas = Atlas(drafts)
-    for draft in drafts.values():
-        for owner, rtype, target, spot, path in _targets(draft):
+    judged = drafts.values() if some is None else some
+    for draft in judged:
+        for owner, rtype, target, spot, path in targets_of(draft):
             if target == b"\0" and rtype != wire.CNAME:
                 continue  # "no such service" (RFC 7505, RFC 2782)
             found = atlas.find(target)
@@ -116,11 +125,12 @@ def judge_targets(drafts: Mapping[bytes, ZoneDraft]) -> None:
                 draft.out.warning(spot, path, _missing(target, found))
             elif rtype != wire.CNAME and found.kind is Kind.FOUND:
                 _judge_host(draft, rtype, target, found, spot, path)
-    _judge_loops(atlas)
-    _judge_nested(drafts)
+    _judge_loops(atlas, judged)
+    _judge_nested(drafts, judged)
 
 
-def _targets(draft: ZoneDraft) -> Iterator[tuple[bytes, int, bytes, Spot, str]]:
+def targets_of(draft: ZoneDraft) -> Iterator[tuple[bytes, int, bytes, Spot, str]]:
+    """Owner, type, target, place and path of every record that leads to a name."""
     for owner, sets in draft.sets.items():
         for rtype, one in sets.items():
             start = _TARGET_AT.get(rtype)
@@ -172,11 +182,11 @@ def _judge_ns(draft: ZoneDraft, owner: bytes, target: bytes, found: Found, spot:
             out.warning(spot, path, f"{text} has no address: give it an A or AAAA record")
 
 
-def _judge_loops(atlas: Atlas) -> None:
+def _judge_loops(atlas: Atlas, judged: Iterable[ZoneDraft]) -> None:
     """CNAMEs that lead back to where they began, each circle once."""
     done: set[bytes] = set()
-    for view in atlas.views.values():
-        for owner, sets in view.draft.sets.items():
+    for draft in judged:
+        for owner, sets in draft.sets.items():
             if wire.CNAME in sets:
                 # A wildcard covers no one name; begin with where it leads.
                 first = sets[wire.CNAME].rdatas[0].lower() if owner[:2] == b"\x01*" else owner
@@ -200,7 +210,7 @@ def _follow(atlas: Atlas, name: bytes, done: set[bytes]) -> None:
     done.update(path)
 
 
-def _judge_nested(drafts: Mapping[bytes, ZoneDraft]) -> None:
+def _judge_nested(drafts: Mapping[bytes, ZoneDraft], judged: Iterable[ZoneDraft]) -> None:
     """Records of a zone at or below the apex of another zone that is served here too: that one answers."""
     children: dict[bytes, set[bytes]] = {}
     for name in drafts:
@@ -210,8 +220,11 @@ def _judge_nested(drafts: Mapping[bytes, ZoneDraft]) -> None:
             if above in drafts:
                 children.setdefault(above, set()).add(name)
                 break
-    for parent, inner in children.items():
-        draft = drafts[parent]
+    for draft in judged:
+        parent = draft.name
+        inner = children.get(parent)
+        if inner is None:
+            continue
         cuts = {owner for owner, sets in draft.sets.items() if wire.NS in sets and owner != parent}
         for owner in draft.names():
             chain = [owner, *ancestors(owner, parent)]

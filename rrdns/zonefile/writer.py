@@ -21,22 +21,37 @@ WIDTH = 110
 _Node = str | int | float | bool | None | Sequence["_Node"] | Mapping[str, "_Node"]
 
 
-def zone_yaml(zone: bytes, rrsets: Iterable[RRset], head: str = "", say_zone: bool = False) -> str:
-    """The whole file. `head` becomes a comment; `say_zone`: the file's name does not say which zone it is."""
+def zone_yaml(
+    zone: bytes,
+    rrsets: Iterable[RRset],
+    head: str = "",
+    say_zone: bool = False,
+    more: Mapping[bytes, Sequence[Mapping[str, str | int]]] | None = None,
+) -> str:
+    """The whole file. `head` becomes a comment; `say_zone`: the file's name does not say which zone it is. `more`:
+    records that are written as they are, by owner."""
     sets = list(rrsets)
+    more = more or {}
     lines = [f"# {line}".rstrip() for line in head.splitlines()]
     if say_zone:
         lines.append(f"$zone: {scalar(wire.name_to_text(zone))}")
     ttl = Counter(one.ttl for one in sets).most_common(1)[0][0] if sets else 0
     if sets:
         lines.append(f"$defaults: {{ttl: {ttl}}}")
-    names: dict[bytes, list[RRset]] = {}
+    names: dict[bytes, list[RRset]] = {name: [] for name in more}
     for one in sets:
         names.setdefault(one.name, []).append(one)
     for name in sorted(names, key=lambda name: _natural(_relative(name, zone))):
         records = [_record(one, zone, ttl) for one in sorted(names[name], key=_type_order)]
+        records += [dict(one) for one in more.get(name, ())]
         lines += _entry(scalar(_relative(name, zone)), records[0] if len(records) == 1 else records, 0)
     return "\n".join(lines) + "\n"
+
+
+def plain_yaml(content: Mapping[str, _Node], head: str = "") -> str:
+    """Any mapping, such as a pools file; `head` becomes a comment."""
+    lines = [f"# {line}".rstrip() for line in head.splitlines()]
+    return "\n".join([*lines, *_block(content, 0)]) + "\n"
 
 
 def _relative(name: bytes, zone: bytes) -> str:
