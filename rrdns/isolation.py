@@ -24,7 +24,8 @@ When `holding` changes, so may what is believed of all targets in `guard.silent`
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 
@@ -46,13 +47,79 @@ class Silence:
     """The longest an outage can go unseen by this target's check: one interval with jitter, and the timeout."""
 
 
+_PARTS = 512
+
+
+class Silences(Mapping[str, Silence]):
+    """The silent targets by key. A value like a frozen mapping, in many small parts: with one more or one less it
+    shares all parts but one with what it came from, or ten thousand falling silent, and then being heard again,
+    would mean as many copies of all."""
+
+    __slots__ = ("_count", "_parts", "_spans")
+
+    def __init__(
+        self,
+        parts: tuple[dict[str, Silence], ...] = ({},) * _PARTS,
+        count: int = 0,
+        spans: Mapping[float, int] = {},
+    ) -> None:
+        self._parts = parts
+        self._count = count
+        self._spans = spans  # how many have which
+
+    def __getitem__(self, key: str) -> Silence:
+        return self._parts[hash(key) % _PARTS][key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._parts[hash(key) % _PARTS]
+
+    def __iter__(self) -> Iterator[str]:
+        for part in self._parts:
+            yield from part
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __repr__(self) -> str:
+        return f"Silences({dict(self)!r})"
+
+    @property
+    def span(self) -> float:
+        """The longest of their spans."""
+        return max(self._spans, default=0.0)
+
+    def outside(self, keys: AbstractSet[str]) -> int:
+        """How many are not among `keys`."""
+        return sum(len(part.keys() - keys) for part in self._parts if part)
+
+    def with_one(self, key: str, one: Silence) -> Silences:
+        """`key` must be new."""
+        parts = list(self._parts)
+        at = hash(key) % _PARTS
+        parts[at] = {**parts[at], key: one}
+        return Silences(tuple(parts), self._count + 1, {**self._spans, one.span: self._spans.get(one.span, 0) + 1})
+
+    def without(self, keys: Collection[str]) -> Silences:
+        """`keys` must be there."""
+        parts = list(self._parts)
+        for at in {hash(key) % _PARTS for key in keys}:
+            parts[at] = {key: one for key, one in parts[at].items() if key not in keys}
+        spans = dict(self._spans)
+        for key in keys:
+            span = self[key].span
+            spans[span] -= 1
+            if not spans[span]:
+                del spans[span]
+        return Silences(tuple(parts), self._count - len(keys), spans)
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """What the guard has seen. `witnesses`: has it ever answered (None: no), did it at its last probe."""
 
     hold: float = 60.0
     witnesses: Mapping[str, bool | None] = field(default_factory=dict)
-    silent: Mapping[str, Silence] = field(default_factory=dict)
+    silent: Silences = field(default_factory=Silences)
     held_since: float | None = None
     mending_since: float | None = None
     armed: bool = True
@@ -81,7 +148,7 @@ def observe(guard: Guard, target: Target, pools: Collection[str], before: Health
         return guard
     check = target.check
     silence = Silence(now, before, frozenset(pools), subnet(target.address), 1.1 * check.interval + check.timeout)
-    return replace(guard, silent={**guard.silent, target.key: silence})
+    return replace(guard, silent=guard.silent.with_one(target.key, silence))
 
 
 def hear(guard: Guard, witness: str, result: Result) -> Guard:
@@ -101,9 +168,7 @@ def keep(guard: Guard, keys: Collection[str]) -> Guard:
 
 
 def _without(guard: Guard, keys: Collection[str]) -> Guard:
-    if not keys:
-        return guard
-    return replace(guard, silent={key: one for key, one in guard.silent.items() if key not in keys})
+    return replace(guard, silent=guard.silent.without(keys)) if keys else guard
 
 
 # ---------------------------------------------------------------- what it decides
@@ -113,11 +178,11 @@ def judge(guard: Guard, up: Iterable[str], now: float) -> Guard:
     """Begins, mends or ends a hold. `up`: keys of the targets whose counted health is up; read only if needed."""
     if not guard.silent and guard.held_since is None and guard.armed:
         return guard
-    living = set(up)
+    if guard.held_since is None and not guard.armed:
+        return replace(guard, armed=True, cause="") if _recovered(guard) else guard
+    living = up if isinstance(up, AbstractSet) else set(up)
     if guard.held_since is not None:
         return _while_held(guard, living, now)
-    if not guard.armed:
-        return replace(guard, armed=True, cause="") if _recovered(guard) else guard
     # What went down and has been silent for longer than an interval is an old story, not a sign of today's.
     longest = _span(guard)
     guard = _without(
@@ -127,11 +192,11 @@ def judge(guard: Guard, up: Iterable[str], now: float) -> Guard:
     cause = _isolated(guard, fresh, living)
     if not cause:
         return guard
-    size = len(living | guard.silent.keys())
+    size = len(living) + guard.silent.outside(living)
     return replace(guard, held_since=now, mending_since=None, cause=cause, size=size, holds=guard.holds + 1)
 
 
-def _while_held(guard: Guard, living: set[str], now: float) -> Guard:
+def _while_held(guard: Guard, living: AbstractSet[str], now: float) -> Guard:
     assert guard.held_since is not None
     if now >= guard.held_since + guard.hold:
         spent = not _recovered(guard)
@@ -146,7 +211,7 @@ def _while_held(guard: Guard, living: set[str], now: float) -> Guard:
     return guard
 
 
-def _isolated(guard: Guard, fresh: Mapping[str, Silence], living: set[str]) -> str:
+def _isolated(guard: Guard, fresh: Mapping[str, Silence], living: AbstractSet[str]) -> str:
     """Why the silence looks like our own fault, or "".
 
     | witnesses that ever answered | hold if                                                                  |
@@ -161,7 +226,7 @@ def _isolated(guard: Guard, fresh: Mapping[str, Silence], living: set[str]) -> s
     if heard:
         silent = _count(len(fresh), "target")
         return "" if any(heard.values()) else f"no answer from {', '.join(sorted(heard))}, nor from {silent}"
-    were_up = len(living | guard.silent.keys())
+    were_up = len(living) + guard.silent.outside(living)
     if were_up < MIN_TARGETS or 2 * len(fresh) <= were_up:
         return ""
     pools = len(frozenset[str]().union(*(one.pools for one in fresh.values())))
@@ -172,12 +237,12 @@ def _isolated(guard: Guard, fresh: Mapping[str, Silence], living: set[str]) -> s
     return f"{len(fresh)} of {were_up} targets that were up fell silent within {_span(guard):.3g}s ({spread})"
 
 
-def _still(guard: Guard, living: set[str]) -> bool:
+def _still(guard: Guard, living: AbstractSet[str]) -> bool:
     """Whether the reason for the hold goes on."""
     heard = _witnesses(guard)
     if heard:
         return bool(guard.silent) and not any(heard.values())
-    return 2 * len(guard.silent) > len(living | guard.silent.keys())
+    return 2 * len(guard.silent) > len(living) + guard.silent.outside(living)
 
 
 def _recovered(guard: Guard) -> bool:
@@ -191,7 +256,7 @@ def _witnesses(guard: Guard) -> dict[str, bool]:
 
 
 def _span(guard: Guard) -> float:
-    return max((one.span for one in guard.silent.values()), default=0.0)
+    return guard.silent.span
 
 
 def _count(number: int, thing: str) -> str:

@@ -15,9 +15,12 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import h11
 import pytest
 import trustme
 import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
 from misbehaving import (
     Manner,
     Misbehaving,
@@ -37,7 +40,7 @@ from misbehaving import (
 
 from rrdns import __version__
 from rrdns.checks import probe, tls
-from rrdns.checks.http import CHUNK_LIMIT, request_for, server_name
+from rrdns.checks.http import _PLAIN, CHUNK_LIMIT, request_for, server_name
 from rrdns.model import Check, HttpProbe, Result, Target
 
 Run = Callable[[Coroutine[Any, Any, Result]], Result]
@@ -217,6 +220,38 @@ def test_ten_megabytes_cost_no_memory(run: Run) -> None:
             assert tracemalloc.get_traced_memory()[1] < 3 << 20  # two of the server's own pieces are in it
         finally:
             tracemalloc.stop()
+
+
+# ------------------------------------------------------------ the short way
+
+HEADERS = st.sampled_from(
+    [b"Server: x", b"content-length: 5", b"Content-Length: 5", b"Content-Length: 6", b"Transfer-Encoding: chunked"]
+    + [b"transfer-encoding: gzip", b"no colon", b" folded", b"a b: c", b"X:", b"X:\ty ", b"X: \xff", b"X: \0", b": x"]
+)
+STARTS = st.sampled_from(
+    [b"HTTP/1.1 200 OK", b"HTTP/1.0 204", b"HTTP/1.1 299 ", b"http/1.1 200 OK", b"HTTP/1.1 20", b"HTTP/2.0 200 OK"]
+    + [b"HTTP/1.1 200OK", b"HTTP/1.1  200 OK", b"HTTP/1.1 100 Continue", b"HTTP/1.1 200 O\0K", b"HTTP/1.9 200 OK"]
+)
+
+
+@given(STARTS, st.lists(HEADERS, max_size=5), st.sampled_from([b"", b"hello"]), st.sampled_from([b"\r\n", b"\n"]))
+def test_the_short_way_accepts_nothing_that_h11_would_not(
+    start: bytes, headers: list[bytes], body: bytes, end: bytes
+) -> None:
+    data = end.join([start, *headers, b"", body])
+    if found := _PLAIN.match(data):
+        reader = h11.Connection(h11.CLIENT)
+        reader.send(request_for(GET, "192.0.2.1", 80))
+        reader.send(h11.EndOfMessage())
+        reader.receive_data(data)
+        event = reader.next_event()
+        assert isinstance(event, h11.Response) and event.status_code == int(found[1])
+
+
+def test_the_short_way_is_taken() -> None:
+    assert _PLAIN.match(OK)
+    assert _PLAIN.match(CHUNKED)
+    assert not _PLAIN.match(OK[:20])
 
 
 # ------------------------------------------------------------ the request

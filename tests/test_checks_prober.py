@@ -219,7 +219,7 @@ def test_parallelism_is_bounded_and_commands_have_their_own_limit() -> None:
     most: Counter[str] = Counter()
 
     async def work() -> None:
-        prober = world.prober(concurrency=20, command_concurrency=3)
+        prober = world.prober(concurrency=20, command_concurrency=3, sleepers=0)
         prober.set_targets(targets(100) | targets(30, command=True))
         prober.start()
         for _ in range(250):
@@ -374,6 +374,38 @@ def test_the_share_of_the_limits_follows_our_own_work() -> None:
         await prober.stop()
 
     world.run(work())
+
+
+def test_hosts_that_let_us_wait_keep_nobody_waiting() -> None:
+    """600 dead hosts, each asked every second with 2 s of patience, and a lane for 64: the living are on time."""
+    world = World()
+    dead = {key for key, target in targets(700).items() if int(key[3:]) < 600}
+
+    async def ask(target: Target) -> Result:
+        world.begun[target.key].append(world.loop.time())
+        await asyncio.sleep(2.0 if target.key in dead else 0.001)
+        return BAD if target.key in dead else OK
+
+    world.pace = lambda target, result: 5.0 if result.ok else 1.0
+
+    async def work() -> None:
+        prober = world.prober(ask=ask, concurrency=64, sleepers=1000)
+        prober.set_targets(targets(700))
+        prober.start()
+        await asyncio.sleep(10)
+        before = prober.stats()
+        await asyncio.sleep(60)
+        after = prober.stats()
+        assert after.in_flight <= 64 + 1000
+        late = [new - old for new, old in zip(after.late, before.late, strict=True)]
+        assert sum(late) == sum(after.late) - sum(before.late) > 10_000
+        assert sum(late[:5]) > 0.95 * sum(late)  # within 250 ms
+        await prober.stop()
+        assert prober.stats().in_flight == 0
+
+    world.run(work())
+    slowest = max(gap for key, times in world.begun.items() if key not in dead for gap in gaps(times[4:]))
+    assert slowest < 7
 
 
 def test_results_that_are_void_already_are_passed_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -645,7 +677,7 @@ def test_whatever_happens_every_target_stays_in_the_round(
     everything = targets(8)
 
     async def work() -> None:
-        prober = world.prober(concurrency=concurrency)
+        prober = world.prober(concurrency=concurrency, sleepers=0)
         prober.start()
         wanted: set[str] = set()
         for word, value in steps:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from guarded import CHECK, GOOD, REFUSED, SILENT, UNREACHABLE, Watch, racks
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rrdns import health as rules
 from rrdns import isolation
@@ -293,3 +295,24 @@ def test_a_spent_hold_with_a_witness_is_armed_by_its_answer() -> None:
     watch.guard = isolation.hear(watch.guard, "192.0.2.254", GOOD)
     watch.pass_time(1066.0)
     assert watch.guard.armed
+
+
+# ---------------------------------------------------------------- many at once
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from([7.5, 13.0]))))
+def test_the_silent_are_a_value_like_a_frozen_mapping(steps: list[tuple[int, float]]) -> None:
+    """Each step adds a target, or takes one away that is there; what it came from stays as it was."""
+    silent, plain = isolation.Silences(), dict[str, isolation.Silence]()
+    for number, span in steps:
+        key, before, copy = f"t{number}", silent, dict(plain)
+        if key in plain:
+            silent = silent.without({key})
+            del plain[key]
+        else:
+            plain[key] = isolation.Silence(1.0, rules.start(CHECK), frozenset(), "", span)
+            silent = silent.with_one(key, plain[key])
+        assert dict(before) == copy and len(before) == len(copy)
+        assert silent == plain and len(silent) == len(plain)
+        assert silent.span == max((one.span for one in plain.values()), default=0.0)
+        assert silent.outside({"t1", "t2"}) == len(plain.keys() - {"t1", "t2"})

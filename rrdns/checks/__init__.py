@@ -1,9 +1,11 @@
 """Asking hosts whether they live: one probe of one target, and the prober that keeps asking. Floor 4.
 
     prober      when to ask: the heap of due targets (`jobs`), parallelism, jitter, the guard against `lag`
-    tcp http    what to ask over a connection; both stand on `stream` (connect, TLS, one deadline)
+    ask         from a target to the module that asks it, at the address the check is aimed at
+    tcp http certificate smtp grpc agent
+                what to ask over a connection; all stand on `stream` (connect, TLS, one deadline)
+    dns icmp    what to ask by datagrams
     command     what to ask by running a program
-    ask         from a target to the module that asks it
     tls         contexts, and what a failed handshake means
     words       faults as an operator reads them
 
@@ -13,8 +15,8 @@ know: thresholds, pools, what a verdict leads to.
 
 from __future__ import annotations
 
-from rrdns.checks.ask import probe
+from rrdns.checks.ask import missing, probe
 from rrdns.checks.jobs import Stats
 from rrdns.checks.prober import Prober
 
-__all__ = ["Prober", "Stats", "probe"]
+__all__ = ["Prober", "Stats", "missing", "probe"]

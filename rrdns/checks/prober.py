@@ -9,7 +9,7 @@ A target is in exactly one place:
        '--------- result: on_result says how soon again -----------'
 
 WAITING targets are heap entries and cost nothing; only a RUNNING one has a task. Connections and commands have
-a lane each (`jobs.Lane`), bounded in parallel, and paced by what the loop can do.
+a lane each (`jobs.Lane`), bounded in parallel, and paced by what the loop can do; how late probes begin is counted.
 
 Must not know: what a result means. How soon to ask again is `on_result`'s answer.
 """
@@ -22,13 +22,15 @@ import itertools
 import logging
 import math
 import random
+import resource
 import time
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
 from rrdns.checks.ask import probe
-from rrdns.checks.jobs import Job, Lane, Place, Stats
+from rrdns.checks.jobs import LATE_BOUNDS, Job, Lane, Place, Stats
 from rrdns.checks.lag import LagWatch
 from rrdns.model import Result, Target
 
@@ -37,8 +39,7 @@ log = logging.getLogger(__name__)
 LAG_LIMIT = 0.1  # DESIGN: a probe during which the own loop lagged longer is void
 JITTER = 0.1
 SHORTEST = 0.05  # seconds between probes of one target, whatever `on_result` says
-CONNECTIONS_A_TICK = 256
-COMMANDS_A_TICK = 16
+SLEEPERS = 8  # times `concurrency`: connections that wait for slow or dead hosts
 REST = 0.005  # seconds between two looks at the heap
 CLOCK_STEP = 0.001  # uvloop's
 COMPLAIN_EVERY = 60.0
@@ -56,30 +57,38 @@ class Prober:
         concurrency: int = 512,
         command_concurrency: int = 16,
         *,
+        sleepers: int | None = None,
         rng: random.Random | None = None,
         ask: Ask = probe,
         lag_limit: float = LAG_LIMIT,
         cpu: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`on_result` gets each result, void ones too, and returns the seconds from this probe's begin to the next."""
+        """`on_result` gets each result, void ones too, and returns the seconds from this probe's begin to the next.
+
+        At most `concurrency` connections are busy at once, besides up to `sleepers` that wait for slow hosts.
+        """
         self._ask = ask
         self._on_result = on_result
-        self._connections = Lane(max(1, concurrency), CONNECTIONS_A_TICK)
-        self._commands = Lane(max(1, command_concurrency), COMMANDS_A_TICK)
+        concurrency = max(1, concurrency)
+        self._connections = Lane(concurrency, _sleepers(concurrency) if sleepers is None else sleepers)
+        self._commands = Lane(max(1, command_concurrency))
         self._lanes = (self._connections, self._commands)
         self._rng = rng or random.Random()
         self._lag_limit = lag_limit
         self._cpu = cpu
         self._lag: LagWatch | None = None
+        self._lags_seen = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: dict[str, Job] = {}
         self._leaving: dict[str, Job] = {}  # removed while running
         self._heap: list[tuple[float, int, Job]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._stopped = False
         self._done = self._failed = self._void = self._errors = 0
         self._late_total = self._late_worst = 0.0
+        self._late = [0] * (len(LATE_BOUNDS) + 1)
         self._complained_at = -math.inf
         self._complained_void = 0
 
@@ -152,6 +161,7 @@ class Prober:
             commands_in_flight=self._commands.running,
             queued=len(ready),
             share=self._connections.share,
+            late=tuple(self._late),
             late_total=self._late_total,
             late_worst=self._late_worst,
             late_now=max((now - job.due for job in ready), default=0.0),
@@ -182,15 +192,16 @@ class Prober:
         """One timer, for the first of the heap; it rests a while first, so that those due nearly together share it.
 
         It must never be set for "almost now": uvloop's clock has whole milliseconds, and the timer would spin.
+        (When we were kept from the CPU for that long, uvloop's `call_at` gives a handle that has no `when`.)
         """
         assert self._loop
         if not self._heap:
             return
         when = max(self._heap[0][0], self._loop.time() + REST)
-        if self._timer is None or when < self._timer.when() - REST:
+        if self._timer is None or when < self._timer_at - REST:
             if self._timer:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(when, self._wake)
+            self._timer, self._timer_at = self._loop.call_at(when, self._wake), when
 
     def _wake(self) -> None:
         assert self._loop and self._lag
@@ -229,12 +240,10 @@ class Prober:
         late = max(0.0, now - job.due)
         self._late_total += late
         self._late_worst = max(self._late_worst, late)
+        self._late[bisect_left(LATE_BOUNDS, late)] += 1
         if late > job.target.check.interval / 2:
             job.bunched = True
-        job.begun = now
-        job.place = Place.RUNNING
-        lane.running += 1
-        lane.begun += 1
+        lane.begin(job, now)
         job.task = self._loop.create_task(self._attempt(job.target))
         job.task.add_done_callback(partial(self._ended, job, lane))
 
@@ -248,7 +257,7 @@ class Prober:
 
     def _ended(self, job: Job, lane: Lane, task: asyncio.Task[Result]) -> None:
         assert self._loop and self._lag
-        lane.running -= 1
+        lane.end(job)
         job.task = None
         if job.gone:
             self._leaving.pop(job.target.key, None)
@@ -304,9 +313,13 @@ class Prober:
         return max(SHORTEST, pace * self._rng.uniform(1 - JITTER, 1 + JITTER))
 
     def _on_tick(self, busy: float) -> None:
-        assert self._lag
+        assert self._loop and self._lag
+        now = self._loop.time()
+        lagged, self._lags_seen = self._lag.count > self._lags_seen, self._lag.count
         for lane in self._lanes:
-            lane.adapt(busy, self._lag_limit)
+            if lagged:
+                lane.lagged(now)
+            lane.adapt(busy, self._lag_limit, now)
         self._fill()
         if not any(lane.ready or lane.running for lane in self._lanes):
             self._lag.off()
@@ -323,3 +336,10 @@ class Prober:
             new = self._void - self._complained_void
             log.warning("probes that said nothing (hosts keep their state): %d; the latest: %s", new, result.reason)
             self._complained_at, self._complained_void = now, self._void
+
+
+def _sleepers(concurrency: int) -> int:
+    """How many connections may wait besides: half of the files we may open, for all else that needs one."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = files // 2 if files != resource.RLIM_INFINITY else math.inf
+    return max(0, int(min(SLEEPERS * concurrency, spare - concurrency)))

@@ -28,9 +28,10 @@ _NOT_TLS = "the port does not speak TLS"
 Certificate = Mapping[str, Any]  # what ssl.SSLObject.getpeercert() gives
 
 
-def context(verify: bool) -> ssl.SSLContext:
-    """The context for checks: verifying against the system's trust store, or taking any certificate."""
-    return _context("strict" if verify else "blind", *_store())
+def context(verify: bool, alpn: str = "") -> ssl.SSLContext:
+    """The context for checks: verifying against the system's trust store, or taking any certificate; `alpn` is what
+    will be spoken inside, where that must be said."""
+    return _context("strict" if verify else "blind", *_store(), alpn)
 
 
 def _store() -> tuple[str, int]:
@@ -42,9 +43,11 @@ def _store() -> tuple[str, int]:
         return file, 0
 
 
-@functools.lru_cache(maxsize=6)
-def _context(kind: str, store: str, changed: int) -> ssl.SSLContext:
+@functools.lru_cache(maxsize=10)
+def _context(kind: str, store: str, changed: int, alpn: str = "") -> ssl.SSLContext:
     made = ssl.create_default_context()
+    if alpn:
+        made.set_alpn_protocols([alpn])
     if kind != "strict":
         made.check_hostname = False
     if kind == "blind":
