@@ -39,6 +39,8 @@ class Host:
     state: State
     whole: bool
     available: bool
+    told: str = ""
+    """Its director's word: up | down | drain | unknown, "" for none."""
 
     @property
     def word(self) -> str:
@@ -71,9 +73,24 @@ def address_state(checks: Iterable[State]) -> State:
     return State.UNKNOWN if states == {State.UNKNOWN} else State.UP
 
 
-def host(member: Member, states: Sequence[State], families: str = "all", override: str | None = None) -> Host:
-    """The facts of one member. `states`: of its addresses, in their order. A host serves with the addresses
-    that are up; `whole` says whether it counts for quorum and schemes.
+def host(
+    member: Member,
+    states: Sequence[State],
+    families: str = "all",
+    override: str | None = None,
+    told: str = "",
+    weight: int | None = None,
+) -> Host:
+    """The facts of one member. `states`: of its addresses by their checks, in their order; `told`: its director's
+    word; `weight`: what counts instead of the member's own. A host serves with the addresses that are up; `whole`
+    says whether it counts for quorum and schemes.
+
+    | told        | makes of the addresses                      | and of the host |
+    |-------------|---------------------------------------------|-----------------|
+    | down        | all down: down > drained > up               |                 |
+    | drain       | unknown ones up: unknown has no vote        | drained         |
+    | up          | the same                                    |                 |
+    | unknown, "" | nothing: no vote                            |                 |
 
     | addresses up | down | unknown | state   | whole, `families: all` | whole, `families: any` |
     |--------------|------|---------|---------|------------------------|------------------------|
@@ -82,12 +99,17 @@ def host(member: Member, states: Sequence[State], families: str = "all", overrid
     | none         | any  | some    | unknown | no                     | no                     |
     | none         | all  | none    | down    | no                     | no                     |
     """
+    if told == "down":
+        states = [State.DOWN] * len(states)
+    elif told in ("up", "drain"):
+        states = [State.UP if one is State.UNKNOWN else one for one in states]
     state = next((one for one in (State.UP, State.UNKNOWN) if one in states), State.DOWN)
     whole = state is State.UP and (families == "any" or State.DOWN not in states)
     addresses = tuple([Address(text, packed(text), at) for text, at in zip(member.addresses, states, strict=True)])
-    drained, disabled = override == "drain", override == "disable"
-    available = state is State.UP and member.weight > 0 and not drained and not disabled
-    return Host(member.name, member.weight, member.priority, addresses, drained, disabled, state, whole, available)
+    drained, disabled = override == "drain" or told == "drain", override == "disable"
+    weight = member.weight if weight is None else weight
+    available = state is State.UP and weight > 0 and not drained and not disabled
+    return Host(member.name, weight, member.priority, addresses, drained, disabled, state, whole, available, told)
 
 
 # ------------------------------------------------------------------ the decision
@@ -204,6 +226,8 @@ def _when_down(asked: Asked) -> Selection:
     | addresses   | those, in turn                                                                    |
     """
     hosts, word = asked.hosts, asked.pool.when_down.word
+    if not hosts and word != "addresses":  # its director has never told who they are
+        return Selection("unknown", "no member is known yet", (), "when_down", servfail=True)
     why = f"nobody is up: {_census(hosts)}; when_down: {word}"
     left = [one for one in hosts if not one.disabled]
     because = f"nobody is up, when_down: {word}"

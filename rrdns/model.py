@@ -11,6 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rrdns.probes import AgentProbe as AgentProbe
+from rrdns.probes import CommandProbe as CommandProbe
+from rrdns.probes import DnsProbe as DnsProbe
+from rrdns.probes import Elsewhere as Elsewhere
+from rrdns.probes import GrpcProbe as GrpcProbe
+from rrdns.probes import HttpProbe as HttpProbe
+from rrdns.probes import IcmpProbe as IcmpProbe
+from rrdns.probes import Probe as Probe
+from rrdns.probes import SmtpProbe as SmtpProbe
+from rrdns.probes import TcpProbe as TcpProbe
+from rrdns.probes import TlsProbe as TlsProbe
+
 # ---------------------------------------------------------------- where something stands in a file
 
 
@@ -68,51 +80,45 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Hints:
+    """Where an SVCB or HTTPS record has its address hints from; `answers` and `scheduler` as in Service."""
+
+    pool: str
+    answers: int = 8
+    scheduler: str = "wrr"
+
+
+@dataclass(frozen=True, slots=True)
+class Hinted:
+    """An RRset of SVCB or HTTPS records whose address hints follow pools. `rrset` has the records without those
+    hints, and is one of its zone's RRsets; `hints` has an item for each record, None for one without a pool."""
+
+    rrset: RRset
+    zone: bytes
+    hints: tuple[Hints | None, ...]
+    ttl_min: int = 5
+
+    @property
+    def ttl(self) -> int:
+        return self.rrset.ttl
+
+
+@dataclass(frozen=True, slots=True)
 class Zone:
-    """One zone: its apex (lower-case wire name), static RRsets (SOA and NS among them) and services."""
+    """One zone: its apex (lower-case wire name), static RRsets (SOA and NS among them), services, and which of
+    the RRsets are answered with hints."""
 
     name: bytes
     serial: int
     rrsets: tuple[RRset, ...]
     services: tuple[Service, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TcpProbe:
-    """Connect; optionally send bytes and wait until `expect` (a substring) has been seen."""
-
-    send: bytes = b""
-    expect: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpProbe:
-    """One HTTP/1.1 request. `statuses` are inclusive ranges; `body` must stand in the first `body_limit` bytes."""
-
-    tls: bool = False
-    method: str = "GET"
-    path: str = "/"
-    host: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    statuses: tuple[tuple[int, int], ...] = ((200, 299),)
-    body: str = ""
-    body_limit: int = 65536
-    verify: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class CommandProbe:
-    """Run a program; `{address}` and `{port}` in its arguments are replaced; exit code 0 is up."""
-
-    argv: tuple[str, ...] = ()
-
-
-Probe = TcpProbe | HttpProbe | CommandProbe
+    hinted: tuple[Hinted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What to ask a host and how to judge it. Times in seconds. `port` 0: the command needs none."""
+    """What to ask a host and how to judge it. Times in seconds. `port` 0: none is needed. `at`: it is aimed elsewhere
+    than at the address in the answer."""
 
     name: str
     type: str
@@ -124,10 +130,15 @@ class Check:
     rise: int = 3
     ok: int = 5
     fast: float = 1.0
+    at: Elsewhere | None = None
+
+    def asked(self, address: str) -> str:
+        """The address that is asked for `address`, which is the one in answers; ValueError if there is none."""
+        return self.at.of(address) if self.at else address
 
     def key(self, address: str) -> str:
         """The identity of this check aimed at `address`: the same for equal checks of any name."""
-        asked = (
+        asked: tuple[object, ...] = (
             self.type,
             self.port,
             self.probe,
@@ -138,6 +149,8 @@ class Check:
             self.ok,
             self.fast,
         )
+        if self.at:
+            asked = (*asked, self.at)
         return f"{hashlib.sha256(repr(asked).encode()).hexdigest()[:12]}@{address}"
 
 
@@ -169,6 +182,65 @@ class WhenDown:
 
 
 @dataclass(frozen=True, slots=True)
+class Director:
+    """A load balancer whose table is read; times in seconds. Of `url`, `socket` (a path, or host:port), `path` and
+    `command` a type has one, or none: this machine's own table. `password` is never written here: `password_from`
+    is `file:PATH` or `env:NAME`, read at each poll. `master` names the director (of type keepalived) that tells
+    whether this one is the master."""
+
+    name: str
+    type: str
+    url: str = ""
+    socket: str = ""
+    path: str = ""
+    command: tuple[str, ...] = ()
+    interval: float = 2.0
+    timeout: float = 2.0
+    stale_after: float = 30.0
+    user: str = ""
+    password_from: str = ""
+    verify: bool = True
+    master: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A pool's word that it follows one part of a director's table.
+
+    part         the virtual service, backend, balancer, worker, cluster or peer list; "" where a table has only one
+    use          real-servers: members are (or are judged by) the servers there; virtual: the members are directors'
+                 VIPs, and `part` is what stands behind the VIP of `member`
+    member       with `use: virtual`, the member whose VIP this is; else ""
+    map          (network there, network here): servers behind NAT are answered with the address mapped
+    sorry        address of the sorry server: only that left means the pool is down
+    weight_zero  drain | down: what weight 0 at the director means
+    quorum       with `use: virtual`, servers that must be up behind the VIP
+    """
+
+    director: str
+    part: str = ""
+    use: str = "real-servers"
+    member: str = ""
+    map: tuple[tuple[str, str], ...] = ()
+    sorry: str = ""
+    weight_zero: str = "drain"
+    quorum: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """A pool's scheme: idle-standby | rotating-standby | simple-failover | mutual-takeover. `failback`: seconds of
+    unbroken health before service returns, None: only by hand. `active`: how many hold, of rotating-standby; `backup`
+    and `partner`: the other pool, of the last two."""
+
+    scheme: str
+    failback: float | None = 30.0
+    active: int = 1
+    backup: str = ""
+    partner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """Hosts that stand in for one another. `checks` are names; all must pass. `panic` is a share or None."""
 
@@ -180,6 +252,11 @@ class Pool:
     panic: float | None = None
     families: str = "all"
     when_down: WhenDown = WhenDown()
+    following: tuple[Following, ...] = ()
+    weight_from: str = "zone"
+    failover: Failover | None = None
+    fallback: str = ""
+    quorum_weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +266,7 @@ class DataSet:
     zones: Mapping[bytes, Zone] = field(default_factory=dict)
     pools: Mapping[str, Pool] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
+    directors: Mapping[str, Director] = field(default_factory=dict)
 
 
 # ---------------------------------------------------------------- what is learned
@@ -203,13 +281,21 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Result:
     """The outcome of one probe. `silent`: nothing came back at all (timeout, unreachable), so the fault may
-    be our own path. `void`: our own loop lagged; the result says nothing and must not be counted."""
+    be our own path. `void`: our own fault (the loop lagged, a permission is missing); the result says nothing of the
+    host and must not be counted.
+
+    An agent check may bring more, None and "" where the agent did not say: `weight`, per cent of the member's own
+    (0 is drained), and `word`, its administrative state: ready | drain | maint. That a word left out leaves the state
+    as it was is for whoever keeps it.
+    """
 
     ok: bool
     reason: str
     took: float = 0.0
     silent: bool = False
     void: bool = False
+    weight: int | None = None
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +318,60 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What a director says of one of its servers.
+
+    server      its name there, "" where it has none
+    address     canonical text, "" where the director does not tell it
+    word        up | down | drain | maint | unknown (it does not check, or can't say)
+    why         the director's own words
+    weight      as it is in force there, None: not told
+    active, inactive, total   connections now, idle or closing ones, and since the director's start; None: not told
+    backup      serves only when no other does
+    """
+
+    server: str
+    address: str
+    port: int
+    word: str
+    why: str = ""
+    weight: int | None = None
+    active: int | None = None
+    inactive: int | None = None
+    total: int | None = None
+    backup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorTable:
+    """One reading of a director: its parts by name, and whether it is the master (None: it does not say)."""
+
+    parts: Mapping[str, tuple[Report, ...]] = field(default_factory=dict)
+    master: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that a pool's failover scheme remembers; kept over restarts.
+
+    tier        idle-standby: the priority that serves
+    holders     rotating-standby: who has a place; queue: who waits, first in first out; former: who held last when
+                all were gone
+    away        a substitute serves
+    well_since  since when what would return has been well without a break
+    recalled    an operator said it shall return now
+    """
+
+    tier: int | None = None
+    holders: tuple[str, ...] = ()
+    queue: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    away: bool = False
+    well_since: float | None = None
+    recalled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """An operator's word on one member of one pool. `word`: drain | disable."""
 
@@ -247,7 +387,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One transition. `subject`: target | member | pool | service | override | reload | server."""
+    """One transition. `subject`: target | member | pool | service | director | override | reload | server."""
 
     at: float
     subject: str

@@ -14,7 +14,9 @@ from functools import lru_cache
 from rrdns import failover, render, schedulers, wire
 from rrdns.answers import AnswerSet
 from rrdns.failover import Entries, Host, Selection
-from rrdns.model import Override, Pool, Service, State
+from rrdns.model import Hinted, Override, Pool, Service, State
+from rrdns.roster import caveats
+from rrdns.roster.entries import Voice
 from rrdns.roster.verdicts import Keys
 
 
@@ -55,23 +57,34 @@ def wide(answers: int, size: int) -> int:
 
 class Duty:
     """`targets`: for each member and each of its addresses the keys of its targets. `services`: those that answer
-    from this pool. `due`: members one of whose checks may soon change its verdict. `words`: each member's state
-    as people were told it; `touched`: members judged anew since. `last`: who served when last somebody was up."""
+    from this pool. `hinted`: records that take hints from it. `ede`: what its answers tell, see `caveats`. `due`:
+    members one of whose checks may soon change its verdict. `words`: each member's state as people were told it;
+    `touched`: members judged anew since. `last`: who served when last somebody was up. `voices`: what directors say
+    of members. `agents`: what agents say, by target; `percents`: of members whose agent changes their weight; `scale`:
+    what the weights in `selection` are multiplied with for that. `made`: a director tells who the members are, so one
+    that is gone may return, and its override waits."""
 
     __slots__ = (
         "_bodies",
         "_orders",
+        "agents",
         "decided_at",
         "due",
+        "ede",
+        "hinted",
         "hosts",
         "last",
+        "made",
         "overrides",
         "page",
+        "percents",
         "pool",
+        "scale",
         "selection",
         "services",
         "targets",
         "touched",
+        "voices",
         "words",
     )
 
@@ -80,6 +93,13 @@ class Duty:
         self.targets = targets
         self.overrides: dict[str, Override] = {}
         self.services: tuple[Service, ...] = ()
+        self.hinted: tuple[Hinted, ...] = ()
+        self.ede = b""
+        self.voices: Mapping[str, Voice] = {}
+        self.agents: Mapping[str, tuple[str, int]] = {}
+        self.percents: dict[str, int] = {}
+        self.scale = 1
+        self.made = False
         self.hosts: list[Host] = []
         self.due: set[int] = set()
         self.words: list[str] = []
@@ -95,8 +115,9 @@ class Duty:
         """Takes over from the same pool as it was before a reload what does not depend on its files."""
         self.last, self.page, self.selection = before.last, before.page, before.selection
         words = dict(zip((one.name for one in before.pool.members), before.words, strict=True))
-        self.words = [words.get(one.name, ABSENT) for one in self.pool.members]
-        self.overrides = {name: one for name, one in before.overrides.items() if self.index(name) is not None}
+        self.words = [words.get(one.name, ABSENT) for one in self.pool.members] if words else []
+        names = {one.name for one in self.pool.members}
+        self.overrides = {name: one for name, one in before.overrides.items() if self.made or name in names}
 
     def index(self, member: str) -> int | None:
         return next((index for index, one in enumerate(self.pool.members) if one.name == member), None)
@@ -118,8 +139,21 @@ class Duty:
     def _host(self, index: int, judged: Mapping[str, State]) -> Host:
         member = self.pool.members[index]
         override = self.overrides.get(member.name)
-        states = [failover.address_state([judged[key] for key in keys]) for keys in self.targets[index]]
-        return failover.host(member, states, self.pool.families, override.word if override else None)
+        voice = self.voices.get(member.name)
+        if voice is not None and not self.pool.checks:
+            states = [State.UNKNOWN] * len(member.addresses)  # it lives from its director alone
+        else:
+            states = [failover.address_state([judged[key] for key in keys]) for keys in self.targets[index]]
+        told, weight = (voice.word, voice.weight) if voice is not None else ("", None)
+        if self.pool.weight_from != "director":
+            weight = None
+        agents = [self.agents[key] for keys in self.targets[index] for key in keys if key in self.agents]
+        self.percents.pop(member.name, None)
+        if agents:
+            idle = any(word or not percent for word, percent in agents)
+            told = "drain" if idle and told != "down" else told
+            self.percents[member.name] = min(percent for _, percent in agents)
+        return failover.host(member, states, self.pool.families, override.word if override else None, told, weight)
 
     def _is_due(self, index: int, judged: Mapping[str, State], pending: Mapping[str, bool]) -> bool:
         """Whether an address of the member may soon change its verdict.
@@ -140,25 +174,42 @@ class Duty:
     def asked(self) -> failover.Asked:
         return failover.Asked(self.pool, self.hosts, self.last)
 
-    def select(self, selection: Selection, now: float) -> None:
-        """Puts a decision in force."""
+    def select(self, selection: Selection, now: float, tells: bool = False) -> None:
+        """Puts a decision in force; `tells`: its answers say where they are not as good as they look."""
         self.decided_at = now
-        if selection.serving != self.selection.serving or selection.servfail != self.selection.servfail:
+        selection = self._by_agents(selection)
+        told, self.ede = self.ede, caveats.of(selection, self.hosts, self.pool.when_down.word) if tells else b""
+        same = selection.serving == self.selection.serving and selection.servfail == self.selection.servfail
+        if not same or self.ede != told:
             self._orders.clear()
             self._bodies.clear()
         if selection.rung in ("available", "drained"):
             self.last = tuple([one.name for one in selection.serving])
         self.selection = selection
 
+    def _by_agents(self, selection: Selection) -> Selection:
+        """With the weights that agents ask for, all of them scaled so that a per cent can show."""
+        self.scale = 100 if any(percent not in (0, 100) for percent in self.percents.values()) else 1
+        if self.scale == 1:
+            return selection
+        percents = {name: percent or 100 for name, percent in self.percents.items()}
+        serving = [replace(one, weight=one.weight * percents.get(one.name, 100)) for one in selection.serving]
+        return replace(selection, serving=tuple(serving))
+
     def without(self, member: str) -> Selection:
         """What would be decided if the member had no override."""
         hosts = [
-            replace(one, drained=False, disabled=False, available=one.state is State.UP and one.weight > 0)
+            replace(
+                one,
+                drained=one.told == "drain",
+                disabled=False,
+                available=one.state is State.UP and one.weight > 0 and one.told != "drain",
+            )
             if one.name == member
             else one
             for one in self.hosts
         ]
-        return failover.decide(self.pool, hosts, self.last)
+        return self._by_agents(failover.decide(self.pool, hosts, self.last))
 
     def has_timed(self) -> bool:
         """Whether an override of a member ends by itself."""
@@ -218,8 +269,8 @@ class Duty:
         if found is None:
             v4, v6 = self.orders(service)
             found = (
-                render.address_ring(wire.A, v4.packed(), ttl) or self._nothing(4),
-                render.address_ring(wire.AAAA, v6.packed(), ttl) or self._nothing(16),
+                render.address_ring(wire.A, v4.packed(), ttl, self.ede) or self._nothing(4),
+                render.address_ring(wire.AAAA, v6.packed(), ttl, self.ede) or self._nothing(16),
             )
             self._bodies[kind] = found
         return found
@@ -232,7 +283,12 @@ class Duty:
 
     def _nothing(self, size: int) -> AnswerSet | None:
         """SERVFAIL when the pool says so, for a family its members have."""
-        if not self.selection.servfail:
+        if not self.selection.servfail or not self.has(size):
             return None
-        has = any(len(failover.packed(text)) == size for member in self.pool.members for text in member.addresses)
-        return render.SERVFAIL_SET if has else None
+        return replace(render.SERVFAIL_SET, ede=self.ede) if self.ede else render.SERVFAIL_SET
+
+    def has(self, size: int) -> bool:
+        """Whether any member has an address of so many bytes; where no member is known, whether it may have one."""
+        return not self.pool.members or any(
+            len(failover.packed(text)) == size for member in self.pool.members for text in member.addresses
+        )

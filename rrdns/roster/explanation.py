@@ -2,7 +2,7 @@
 
     {"name", "type",        the question
      "zone",                the zone it falls in, or None
-     "found",               pool | static | alias | rewrite | any | referral | nodata | nxdomain | refused
+     "found",               pool | hinted | static | alias | rewrite | any | referral | nodata | nxdomain | refused
      "at",                  the name whose records answer: itself, a wildcard, a cut, a DNAME, the closest encloser
      "why",                 a sentence
      "reply",               what the table answers next to a first question: rcode, aa, and the records of each
@@ -10,7 +10,9 @@
      "slots",               how many different turns the answer takes
      "service", "ring",     with `found` pool: as in status; {"slots", "pages", "first", "members"}, where `first`
                             are the members of the first slots and `members` what each is due and gets
-     "pool",                with `found` pool: as in status, its name added, and each member's "serves", "serves_why"
+     "pool",                with `found` pool, and hinted from one pool: as in status, its name added, and each
+                            member's "serves", "serves_why"
+     "ttl",                 with `found` hinted: {"ttl", "ttl_max", "ttl_why"}
      "then"}                with alias and rewrite: the same for the name it leads to, if that is ours; else None
 
 Must not know: how anything is decided; it reads the roster.
@@ -20,10 +22,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rrdns import failover, schedulers, wire
+from rrdns import failover, hinting, schedulers, wire
 from rrdns.answers import CUT, DEFAULT, DNAME, EMPTY, OWN, AnswerSet, Body, key
-from rrdns.model import Service
-from rrdns.roster import snapshot
+from rrdns.model import Hinted, Service
+from rrdns.roster import hinted, snapshot
 from rrdns.roster.duty import Duty, wide
 from rrdns.zonefile import rdata
 
@@ -83,6 +85,9 @@ def _existing(roster: Roster, name: bytes, owner: bytes, rtype: int, now: float,
     if service is not None and rtype in (wire.A, wire.AAAA):
         return _pool(roster, name, service, rtype, now)
     ring = roster.answers.get(key(owner, rtype))
+    records = roster.hinted.get(key(owner, rtype))
+    if ring is not None and records is not None:
+        return _hinted(roster, name, by, records, ring, now)
     if ring is not None:
         if not ring.bodies[0].counts[0]:
             return _plain("nodata", f"{by} has no {word} record", name, ring)
@@ -140,19 +145,43 @@ def _pool(roster: Roster, name: bytes, service: Service, rtype: int, now: float)
         number = len(duty.selection.serving)
         why = f"{state}; {number} {'serves' if number == 1 else 'serve'}"
     default = roster.answers[key(service.name, DEFAULT)]
-    picture = snapshot.pool(duty, roster.verdicts, now)
-    serving = {one.name: one.why for one in duty.selection.serving}
-    for host in duty.hosts:
-        member = picture["members"][host.name]
-        member["serves"] = host.name in serving
-        member["serves_why"] = serving.get(host.name) or failover.why_not(host, duty.selection)
     return {
         "found": "pool",
         "why": why,
         **_reply(name, ring or default),
         "service": {"name": wire.name_to_text(service.name), **snapshot.service(roster, service, now)},
         "ring": _ring(duty, service, rtype),
-        "pool": {"name": service.pool, **picture},
+        "pool": _picture(roster, service.pool, now),
+        "then": None,
+    }
+
+
+def _picture(roster: Roster, name: str, now: float) -> Json:
+    """A pool as in status, with each member's part in the answer."""
+    duty = roster.duties[name]
+    picture = snapshot.pool(roster, duty, now)
+    serving = {one.name: one.why for one in duty.selection.serving}
+    for host in duty.hosts:
+        member = picture["members"][host.name]
+        member["serves"] = host.name in serving
+        member["serves_why"] = serving.get(host.name) or failover.why_not(host, duty.selection)
+    return {"name": name, **picture}
+
+
+def _hinted(roster: Roster, name: bytes, by: str, records: Hinted, ring: AnswerSet, now: float) -> Json:
+    """SVCB or HTTPS records some of which have their address hints from pools."""
+    found = hinted.pools(records)
+    said = [f"pool {one} ({(pool := roster.duties[one].selection).state}: {pool.why})" for one in found]
+    count, word = len(records.rrset.rdatas), wire.type_name(records.rrset.type)
+    ttl = hinting.ttl_of(ring)
+    why = hinted.why_short(roster, records, now) if ttl != records.ttl else ""
+    picture = {"pool": _picture(roster, found[0], now)} if len(found) == 1 else {}
+    return {
+        "found": "hinted",
+        "why": f"{by} has {count} {word} in the zone file; address hints follow {' and '.join(said)}",
+        **_reply(name, ring),
+        "ttl": {"ttl": ttl, "ttl_max": records.ttl, "ttl_why": why},
+        **picture,
         "then": None,
     }
 

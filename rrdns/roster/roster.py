@@ -10,15 +10,19 @@ probe is made.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from rrdns import failover, isolation, wire
 from rrdns.answers import DEFAULT, DNAME, NO_CHANGES, AnswerSet, Changes, Key, Node, ZoneAnswers, key
-from rrdns.model import DataSet, Event, Health, Override, Result, Service, Target
-from rrdns.roster import explanation, snapshot, telling, verdicts
+from rrdns.model import DataSet, DirectorTable, Event, Health, Hinted, Override, Result, Service, Target
+from rrdns.roster import explanation, hinted, overriding, snapshot, telling, verdicts
+from rrdns.roster.decision import NOTHING as NOTHING
+from rrdns.roster.decision import Decision as Decision
+from rrdns.roster.directors import Directors, Kept
 from rrdns.roster.duty import Duty
+from rrdns.roster.overriding import UnknownMember as UnknownMember
 from rrdns.roster.statics import Difference, Statics, Table, put
 from rrdns.roster.verdicts import Keys, Verdicts
 
@@ -28,37 +32,29 @@ BIG = 100  # members; a bigger pool takes milliseconds to decide, so its results
 GAP = 0.05  # that many seconds of them
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What one call changed in the table, and the transitions it stands for."""
-
-    changes: Changes
-    events: tuple[Event, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.changes or self.events)
-
-
-NOTHING = Decision(NO_CHANGES, ())
-
-
-class UnknownMember(LookupError):
-    """No such member in that pool; the message says so."""
-
-
 class Roster:
-    """`start_wait`: seconds after the first load from which `settled` no longer waits; None: it waits for ever."""
+    """`start_wait`: seconds after the first load from which `settled` no longer waits; None: it waits for ever.
+    `tells`: answers say where they are not as good as they look (`caveats.py`)."""
 
     def __init__(
-        self, start_wait: float | None = None, isolation_hold: float = 60.0, witness: Iterable[str] = ()
+        self,
+        start_wait: float | None = None,
+        isolation_hold: float = 60.0,
+        witness: Iterable[str] = (),
+        tells: bool = False,
     ) -> None:
         self.dataset = DataSet()
         self.statics = Statics()
         self.verdicts = Verdicts(isolation_hold, witness)
+        self.directors = Directors()
+        self.moves = 0
+        """How often directors changed who is a member, and with that the targets."""
         self.duties: dict[str, Duty] = {}
         self.services: dict[bytes, Service] = {}
+        self.hinted: dict[Key, Hinted] = {}
         self.ttls: dict[bytes, tuple[int, str]] = {}
         """Of each service the TTL in force, and why it is not its full one."""
+        self._tells = tells
         self._start_wait = start_wait
         self._first_load: float | None = None
         self._now = 0.0
@@ -106,11 +102,12 @@ class Roster:
         return self.verdicts.pace(key)
 
     def settled(self, now: float) -> bool:
-        """Whether every target has a verdict (the first round is done), or `start_wait` is over."""
+        """Whether every target has a verdict and every director was read or not (the first round is done), or
+        `start_wait` is over."""
         if self._first_load is None:
             return False
         waited = self._start_wait is not None and now - self._first_load >= self._start_wait
-        return waited or self.verdicts.unknown == 0
+        return waited or self.verdicts.unknown + self.directors.unheard == 0
 
     def ring_members(self, key: Key) -> tuple[tuple[str, ...], ...]:
         """For each slot of a POOL's ring the members in the order they are answered; () for anything else."""
@@ -131,15 +128,17 @@ class Roster:
 
     # ------------------------------------------------------------------ the files
 
-    def restore(self, kept: Mapping[str, Health], overrides: Iterable[Override]) -> None:
-        """What outlived the last process, for the first load to take up."""
+    def restore(self, kept: Mapping[str, Health], overrides: Iterable[Override], members: Kept | None = None) -> None:
+        """What outlived the last process, for the first load to take up; `members`: as `directors.kept` gave it."""
         self.verdicts.restore(kept)
+        self.directors.restore(members or {})
         self._restored = tuple(overrides)
 
     def load(self, dataset: DataSet, now: float) -> Decision:
         """Another data set in force, as a whole; what is known of targets and members that stay is kept."""
         first, self._first_load = self._first_load is None, self._first_load if self._first_load is not None else now
         self._now = now
+        dataset = self.directors.load(dataset, now)
         if not first:
             self._events += telling.reloaded(self.dataset, dataset, self.duties, now)
         aims = verdicts.aims(dataset)
@@ -148,6 +147,7 @@ class Roster:
         changes = self._load_zones(dataset)
         self.dataset = dataset
         self._load_pools(dataset, aims.keys, now)
+        self._take_words(now)
         changes.sets.update(self._decide(sorted(self._dirty), now))
         if first:  # a start is no transition; what became of a kept override is worth telling
             self._events = [event for event in self._events if event.subject == "override"]
@@ -161,7 +161,10 @@ class Roster:
             self.ttls.pop(name, None)
             for rtype in (wire.A, wire.AAAA):
                 wanted.sets.setdefault(key(name, rtype), None)
-        self.services = services
+        records = {hinted.place(one): one for one in self.statics.hinted()}
+        for place in self.hinted.keys() - records.keys():
+            wanted.sets.setdefault(place, None)
+        self.services, self.hinted = services, records
         return self._table.enforce(wanted)
 
     def _load_pools(self, dataset: DataSet, keys: Mapping[str, Keys], now: float) -> None:
@@ -172,14 +175,17 @@ class Roster:
                 self.duties[name] = before
                 continue
             duty = self.duties[name] = Duty(pool, keys[name])
+            duty.made = self.directors.makes(name)
             if before is not None:
                 duty.follow(before)
         self._take_up(now)
         serving: dict[str, list[Service]] = {}
         for service in self.services.values():
             serving.setdefault(service.pool, []).append(service)
+        records = hinted.by_pool(self.hinted.values())
         for name, duty in self.duties.items():
-            duty.services = tuple(serving.get(name, ()))
+            duty.services, duty.hinted = tuple(serving.get(name, ())), records.get(name, ())
+            duty.voices, duty.agents = self.directors.voices(name), self.verdicts.agents
             if not duty.hosts:
                 duty.judge_all(self.verdicts.judged, self.verdicts.pending)
         self._dirty = set(self.duties)
@@ -188,7 +194,7 @@ class Roster:
         """Overrides of the last process, once the pools are there."""
         for override in self._restored:
             duty = self.duties.get(override.pool)
-            if duty is None or duty.index(override.member) is None:
+            if duty is None or (duty.index(override.member) is None and not duty.made):
                 self._events.append(telling.lost(override, now))
             else:
                 duty.overrides[override.member] = override
@@ -232,8 +238,9 @@ class Roster:
         duty = self.duties[name]
         return duty.decided_at + GAP if len(duty.hosts) > BIG else duty.decided_at
 
-    def _judge(self, duty: Duty, index: int) -> None:
-        duty.judge(index, self.verdicts.judged, self.verdicts.pending)
+    def _judge(self, duty: Duty, index: int | None) -> None:
+        if index is not None:
+            duty.judge(index, self.verdicts.judged, self.verdicts.pending)
         self._dirty.add(duty.pool.name)
 
     def _decision(self, changes: Changes) -> Decision:
@@ -250,8 +257,12 @@ class Roster:
         for name in names:
             duty = self.duties[name]
             self._events += telling.decided(duty, selections[name], self.verdicts, now)
-            duty.select(selections[name], now)
+            duty.select(selections[name], now, self._tells)
             self._render(duty, now, changed)
+        for place, ring in hinted.rings(self, names, now):
+            put(self._table.answers, place, ring, changed)
+        for name in names:
+            duty = self.duties[name]
             (self._paged.add if duty.pages() > 1 else self._paged.discard)(name)
         if not self._paged:
             self._next_page = None
@@ -266,8 +277,10 @@ class Roster:
             ttl = min(service.ttl, service.ttl_min) if why else service.ttl
             self.ttls[service.name] = ttl, why
             for rtype, ring in zip((wire.A, wire.AAAA), duty.rings(service, ttl), strict=True):
-                if ring is None and self._table.nodes[service.name].kind == DNAME:
+                telling_none = duty.ede and duty.has(4 if rtype == wire.A else 16)
+                if ring is None and (telling_none or self._table.nodes[service.name].kind == DNAME):
                     ring = self._table.answers[key(service.name, DEFAULT)]  # only OWN nodes fall back to it
+                    ring = replace(ring, ede=duty.ede) if telling_none else ring
                 put(self._table.answers, key(service.name, rtype), ring, changed)
 
     def why_short(self, service: Service, now: float) -> str:
@@ -278,11 +291,46 @@ class Roster:
     def _why_pending(self, duty: Duty) -> str:
         return isolation.why(self.verdicts.guard) if self._held else telling.of_pending(duty, self.verdicts)
 
+    # ------------------------------------------------------------------ directors
+
+    def report(self, name: str, table: DirectorTable | str, now: float) -> Decision:
+        """One reading of a director, or in words why there is none, and what follows from it."""
+        self.hear(name, table, now)
+        return self.flush(now)
+
+    def hear(self, name: str, table: DirectorTable | str, now: float) -> None:
+        """One reading, kept in mind for `flush`."""
+        self.directors.hear(name, table, now)
+        self._take_words(now)
+
+    def _take_words(self, now: float) -> None:
+        """Judges the members anew on whom there is another word; where there are other members, their pools."""
+        directors = self.directors
+        if directors.moved:
+            directors.moved = False
+            self.moves += 1
+            self._take_verdicts()
+            dataset = directors.applied(self.dataset)
+            self._events += telling.moved(self.duties, dataset, now)
+            aims = verdicts.aims(dataset)
+            self.verdicts.load(aims)
+            self._users, self.dataset = aims.users, dataset
+            self._load_pools(dataset, aims.keys, now)
+        for name, members in directors.changed.items():
+            duty = self.duties[name]
+            duty.voices = directors.voices(name)
+            for index, member in enumerate(duty.pool.members if members else ()):
+                if member.name in members:
+                    self._judge(duty, index)
+        directors.changed.clear()
+        self._events += directors.events
+        directors.events.clear()
+
     # ------------------------------------------------------------------ operators
 
     def override(self, op: Override, now: float) -> Decision:
         """An operator's word on one member; replaces the one before. Raises UnknownMember."""
-        duty, index = self._member(op.pool, op.member)
+        duty, index = overriding.find(self.duties, op.pool, op.member)
         before = duty.overrides.get(op.member)
         if before != op:
             duty.overrides[op.member] = op
@@ -294,7 +342,7 @@ class Roster:
 
     def clear(self, pool: str, member: str, now: float, owner: str = "", reason: str = "") -> Decision:
         """The `enable` word: the member's override goes, if it has one. Raises UnknownMember."""
-        duty, index = self._member(pool, member)
+        duty, index = overriding.find(self.duties, pool, member)
         before = duty.overrides.pop(member, None)
         if before is not None:
             self._events.append(telling.overridden(pool, member, before, "none", telling.by(owner, reason), now))
@@ -303,22 +351,7 @@ class Roster:
 
     def emptied(self, members: Iterable[tuple[str, str]]) -> tuple[str, ...]:
         """Pools that have somebody available now and would not, were these (pool, member) taken away."""
-        away: dict[str, set[str]] = {}
-        for pool, member in members:
-            away.setdefault(pool, set()).add(member)
-        able = {
-            pool: {one.name for one in self.duties[pool].hosts if one.available} for pool in away if pool in self.duties
-        }
-        return tuple(pool for pool in sorted(able) if able[pool] and able[pool] <= away[pool])
-
-    def _member(self, pool: str, member: str) -> tuple[Duty, int]:
-        duty = self.duties.get(pool)
-        if duty is None:
-            raise UnknownMember(f"there is no pool {pool!r}")
-        index = duty.index(member)
-        if index is None:
-            raise UnknownMember(f"pool {pool!r} has no member {member!r}")
-        return duty, index
+        return overriding.emptied(self.duties, members)
 
     # ------------------------------------------------------------------ time
 
@@ -327,8 +360,15 @@ class Roster:
         a hold ends."""
         self.verdicts.advance(now)
         self._take_verdicts()
+        self.directors.advance(now)
+        self._take_words(now)
         for name in sorted(self._timed):
-            self._expire(self.duties[name], now)
+            duty = self.duties[name]
+            for index, event in overriding.expire(duty, now):
+                self._events.append(event)
+                self._judge(duty, index)
+            if not duty.has_timed():
+                self._timed.discard(name)
             self._dirty.add(name)
         if self._next_page is not None and now >= self._next_page:
             for name in self._paged:
@@ -337,24 +377,10 @@ class Roster:
             self._next_page = now + PAGE_EVERY
         return self.flush(now)
 
-    def _expire(self, duty: Duty, now: float) -> None:
-        for index, member in enumerate(duty.pool.members):
-            override = duty.overrides.get(member.name)
-            if override is not None and override.until is not None and override.until <= now:
-                del duty.overrides[member.name]
-                why = "its time is over"
-                self._events.append(telling.overridden(duty.pool.name, member.name, override, "none", why, now))
-                self._judge(duty, index)
-        if not duty.has_timed():
-            self._timed.discard(duty.pool.name)
-
     def next_deadline(self) -> float | None:
         """When `advance` has something to do; None: nothing is timed."""
-        timed = (self._next_page, self.verdicts.guard_due())
+        timed = (self._next_page, self.verdicts.guard_due(), self.directors.next_deadline())
         found = [when for when in timed if when is not None] + [self._due(name) for name in self._dirty]
         for duty in [self.duties[name] for name in self._timed]:
-            for override in duty.overrides.values():
-                if override.until is not None:
-                    near = [override.until - service.ttl for service in duty.services]
-                    found += [max(override.until, self._now), *(when for when in near if when > self._now)]
+            found += overriding.deadlines(duty, self._now)
         return min(found, default=None)

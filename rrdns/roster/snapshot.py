@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rrdns import isolation, wire
 from rrdns.answers import EMPTY, key
 from rrdns.failover import Host
-from rrdns.model import Health, Override, Service, State
-from rrdns.roster import telling
+from rrdns.model import Check, Health, Override, Service, State
+from rrdns.roster import directors, telling
 from rrdns.roster.duty import Duty
 from rrdns.roster.verdicts import Verdicts
 
@@ -24,32 +24,34 @@ FAMILIES = {"A": wire.A, "AAAA": wire.AAAA}
 
 
 def snapshot(roster: Roster, now: float, wall: float | None = None) -> Json:
-    """`pools`, `services`, `zones`, `overrides` and `isolation`."""
+    """`pools`, `services`, `zones`, `overrides`, `directors` and `isolation`."""
     return {
-        "pools": {name: pool(duty, roster.verdicts, now, wall) for name, duty in roster.duties.items()},
+        "pools": {name: pool(roster, duty, now, wall) for name, duty in roster.duties.items()},
         "services": {wire.name_to_text(name): service(roster, one, now) for name, one in roster.services.items()},
         "zones": _zones(roster),
         "overrides": [{"pool": one.pool, "member": one.member, **override(one, now, wall)} for one in roster.overrides],
+        "directors": roster.directors.snapshot(now),
         "isolation": _isolation(roster, now),
     }
 
 
-def pool(duty: Duty, verdicts: Verdicts, now: float, wall: float | None = None) -> Json:
+def pool(roster: Roster, duty: Duty, now: float, wall: float | None = None) -> Json:
     """One pool: its state, who serves, and every member with every verdict."""
-    selection = duty.selection
+    selection, verdicts = duty.selection, roster.verdicts
     weights = {one.name: one.weight for one in selection.serving}
     total = sum(weights.values())
     members = {}
     for index, host in enumerate(duty.hosts):
         weight = weights.get(host.name, 0)
-        at_work = duty.overrides.get(host.name)
+        at_work, voice = duty.overrides.get(host.name), duty.voices.get(host.name)
         members[host.name] = {
             "state": host.word,
             "why": telling.of_member(duty, index, verdicts),
             "weight": host.weight,
-            "effective_weight": float(weight),
+            "effective_weight": weight / duty.scale,
             "share": weight / total if total else 0.0,
             "override": override(at_work, now, wall) if at_work else None,
+            "director": directors.voice(voice, now) if voice else None,
             "addresses": _addresses(duty, index, host, verdicts, now),
         }
     return {
@@ -63,22 +65,24 @@ def pool(duty: Duty, verdicts: Verdicts, now: float, wall: float | None = None) 
         "scheduler": duty.pool.scheduler,
         "when_down": duty.pool.when_down.word,
         "panic": duty.pool.panic,
+        "following": roster.directors.of_pool(duty.pool.name, now),
         "members": members,
     }
 
 
 def _addresses(duty: Duty, index: int, host: Host, verdicts: Verdicts, now: float) -> list[Json]:
     found = []
+    voice = duty.voices.get(host.name)
     for address, keys in zip(host.addresses, duty.targets[index], strict=True):
-        checks = [(verdicts.targets[key].check.name, verdicts.health[key]) for key in keys]
+        checks = [(verdicts.targets[key], verdicts.health[key]) for key in keys]
         deciding = [one for _, one in checks if one.state is address.state] or [one for _, one in checks]
         found.append(
             {
                 "address": address.text,
                 "state": address.state.value,
-                "reason": deciding[0].reason if deciding else "no check",
-                "since": _since(address.state, deciding, now),
-                "checks": [check(name, one, now) for name, one in checks],
+                "reason": deciding[0].reason if deciding else voice.why if voice else "no check",
+                "since": now - voice.since if voice and not deciding else _since(address.state, deciding, now),
+                "checks": [check(target.check, target.address, one, now) for target, one in checks],
             }
         )
     return found
@@ -92,10 +96,11 @@ def _since(state: State, deciding: list[Health], now: float) -> float | None:
     return now - (max(times) if state is State.UP else min(times))
 
 
-def check(name: str, one: Health, now: float) -> Json:
-    """One check of one address."""
+def check(asked: Check, address: str, one: Health, now: float) -> Json:
+    """One check of one address; `at` is where it is asked, where that is elsewhere."""
     return {
-        "check": name,
+        "check": asked.name,
+        "at": _at(asked, address),
         "state": one.state.value,
         "reason": one.reason,
         "failures": one.failures,
@@ -104,6 +109,15 @@ def check(name: str, one: Health, now: float) -> Json:
         "took": one.took,
         "seen_age": now - one.seen if one.seen else None,
     }
+
+
+def _at(asked: Check, address: str) -> str | None:
+    if asked.at is None:
+        return None
+    try:
+        return asked.asked(address)
+    except ValueError:
+        return "nowhere"
 
 
 def override(one: Override, now: float, wall: float | None = None) -> Json:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from rrdns import render
 from rrdns.answers import AnswerSet, Key, Node, ZoneAnswers
-from rrdns.model import Service, Zone
+from rrdns.model import Hinted, Service, Zone
 from rrdns.render import ZoneTable
 
 K = TypeVar("K")
@@ -78,6 +78,10 @@ class Statics:
     def services(self) -> dict[bytes, Service]:
         """All POOL names that can be reached, in the order of zones and files."""
         return {one.name: one for _, _, table in self._zones.values() for one in table.services}
+
+    def hinted(self) -> tuple[Hinted, ...]:
+        """All records with hints from pools that can be reached."""
+        return tuple(one for _, _, table in self._zones.values() for one in table.hinted)
 
     def zone(self, apex: bytes) -> ZoneTable:
         return self._zones[apex][2]

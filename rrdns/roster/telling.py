@@ -25,7 +25,8 @@ def decided(duty: Duty, selection: Selection, verdicts: Verdicts, now: float) ->
         member, before, after = duty.pool.members[index].name, duty.words[index], duty.hosts[index].word
         if before != after:
             by_word = after in ("drained", "disabled")
-            why = of_override(duty, member) if by_word else of_member(duty, index, verdicts)
+            why = of_override(duty, member) if by_word else ""
+            why = why or of_member(duty, index, verdicts)
             yield Event(now, "member", f"{pool}/{member}", before, after, why)
             duty.words[index] = after
     duty.touched.clear()
@@ -40,7 +41,8 @@ def reloaded(old: DataSet, new: DataSet, duties: Mapping[str, Duty], now: float)
         yield Event(now, "zone", wire.name_to_text(apex), before, after, "reload")
     for name, duty in duties.items():
         members = {one.name for one in new.pools[name].members} if name in new.pools else set()
-        for member in sorted(duty.overrides.keys() - members):
+        kept = name in new.pools and new.pools[name].following and duty.made
+        for member in sorted(duty.overrides.keys() - members) if not kept else ():
             yield lost(duty.overrides[member], now)
         if name not in new.pools:
             yield Event(now, "pool", name, duty.selection.state, ABSENT, "reload")
@@ -48,6 +50,16 @@ def reloaded(old: DataSet, new: DataSet, duties: Mapping[str, Duty], now: float)
         for one, word in zip(duty.pool.members, duty.words, strict=True):
             if one.name not in members:
                 yield Event(now, "member", f"{name}/{one.name}", word, ABSENT, "reload")
+
+
+def moved(duties: Mapping[str, Duty], new: DataSet, now: float) -> Iterator[Event]:
+    """Members that their director lists no more; those that are new there `decided` will tell."""
+    for name, duty in duties.items():
+        if duty.made:
+            members = {one.name for one in new.pools[name].members}
+            for one, word in zip(duty.pool.members, duty.words, strict=True):
+                if one.name not in members:
+                    yield Event(now, "member", f"{name}/{one.name}", word, ABSENT, "its director lists it no more")
 
 
 def overridden(pool: str, member: str, before: Override | None, after: str, why: str, now: float) -> Event:
@@ -68,9 +80,13 @@ def by(owner: str, reason: str) -> str:
 
 
 def of_member(duty: Duty, index: int, verdicts: Verdicts) -> str:
-    """Why the member's checks say what they say: the reason of the check that decides, with its address where the
-    member has several."""
+    """Why the member is judged as it is: its director's words where they decide, else the reason of the check that
+    does, with its address where the member has several."""
     member, host = duty.pool.members[index], duty.hosts[index]
+    if _told(duty, index, verdicts):
+        return duty.voices[member.name].why
+    if host.told == "drain" and host.state is State.UP:
+        return _agent_s_word(duty, index)
     down = any(one.state is State.DOWN for one in host.addresses)
     wanted = State.DOWN if down else host.state
     text = ""
@@ -83,6 +99,20 @@ def of_member(duty: Duty, index: int, verdicts: Verdicts) -> str:
             if fits:
                 return text
     return text or "no check"
+
+
+def _agent_s_word(duty: Duty, index: int) -> str:
+    said = [duty.agents.get(key, ("", 100)) for keys in duty.targets[index] for key in keys]
+    return next((f"its agent says {word or '0%'}" for word, percent in said if word or not percent), "drained")
+
+
+def _told(duty: Duty, index: int, verdicts: Verdicts) -> bool:
+    """Whether the director's word decides: there is no check, it drains, or it alone says down."""
+    voice = duty.voices.get(duty.pool.members[index].name)
+    if voice is None:
+        return False
+    judged = {verdicts.judged[key] for keys in duty.targets[index] for key in keys}
+    return not judged or (voice.word in ("down", "drain") and State.DOWN not in judged)
 
 
 def of_override(duty: Duty, member: str) -> str:

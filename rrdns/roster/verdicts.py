@@ -59,6 +59,8 @@ class Verdicts:
         self.health: dict[str, Health] = {}
         self.judged: dict[str, State] = {}
         self.pending: dict[str, bool] = {}
+        self.agents: dict[str, tuple[str, int]] = {}
+        """Of targets with an agent: `drain`, `maint` or "", and the weight in per cent; it says only what changes."""
         self.unknown = 0
         """How many targets have no verdict yet; witnesses are not waited for."""
         self.guard = isolation.start(hold, witnesses)
@@ -66,6 +68,7 @@ class Verdicts:
         self.events: list[Event] = []
         self._users: Mapping[str, tuple[tuple[str, int], ...]] = {}
         self._up: set[str] = set()
+        self._silent_down = 0
         self._guard_due: float | None = None
         """When the guard must look again; known a little late at times, never early."""
         self._restored: dict[str, Health] = {}
@@ -93,7 +96,9 @@ class Verdicts:
         self.guard = isolation.keep(self.guard, known)
         self.unknown = sum(one.state is State.UNKNOWN for one in known.values())
         self._up = {key for key, one in known.items() if one.state is State.UP}
+        self.agents = {key: said for key, said in self.agents.items() if key in known}
         self.judged, self.pending = {}, {}
+        self._silent_down = self.guard.silent.outside(self._up)
         for key in known:
             self._believe(key)
         self.changed.clear()
@@ -127,7 +132,10 @@ class Verdicts:
         target = self.targets.get(key)
         if target is None or result.void:
             return
+        if result.word or result.weight is not None:
+            self._hear_agent(key, result)
         before = self.health[key]
+        was_outside = self._outside(key)
         base = before if result.silent else isolation.believed(self.guard, key, before)
         after = self.health[key] = health.observe(base, target.check, result, now)
         if after.state is not before.state:
@@ -136,11 +144,20 @@ class Verdicts:
         if result.silent or key in guard.silent:
             pools = {pool for pool, _ in self._users[key]} if result.silent else ()
             self.guard = isolation.observe(guard, target, pools, before, result, now)
+        self._silent_down += self._outside(key) - was_outside
         fell = after.state is not before.state and self.guard.silent
         overdue = self._guard_due is not None and now >= self._guard_due
         if overdue or ((fell or self.guard is not guard) and self._may_turn()):
             self._watch(now)
         self._believe(key)
+
+    def _hear_agent(self, key: str, result: Result) -> None:
+        before = self.agents.get(key, ("", 100))
+        word = {"": before[0], "ready": ""}.get(result.word, result.word)
+        said = word, before[1] if result.weight is None else max(0, result.weight)
+        if said != before:
+            self.agents[key] = said
+            self.changed.add(key)
 
     def _turn(self, target: Target, before: State, after: Health, now: float) -> None:
         """A transition of one target's counted health."""
@@ -182,6 +199,8 @@ class Verdicts:
         """Lets the guard judge; where a hold begins or ends, what is believed of the silent changes."""
         before = self.guard
         self.guard = isolation.judge(before, self._up, now)
+        if self.guard.silent is not before.silent:
+            self._silent_down = self.guard.silent.outside(self._up)
         words = _word(before), _word(self.guard)
         if words[0] != words[1]:
             why = isolation.why(self.guard) or "results have recovered"
@@ -197,11 +216,16 @@ class Verdicts:
         guard = self.guard
         if guard.witnesses or not guard.armed:
             return True
+        most = 2 * len(guard.silent) > len(self._up) + self._silent_down  # of those that are or were up
         if not self.held:
-            return 2 * len(guard.silent) > len(self._up)  # else too few to begin a hold
+            return most  # else too few to begin a hold
         if guard.mending_since is None:
-            return 2 * len(guard.silent) <= len(self.targets)  # else too many to end it
-        return not guard.silent or 2 * len(guard.silent) > len(self._up)
+            return not most  # else too many to end it
+        return most or not guard.silent
+
+    def _outside(self, key: str) -> bool:
+        """Whether it is silent, and its silence has counted by now."""
+        return key in self.guard.silent and key not in self._up
 
 
 def _word(guard: isolation.Guard) -> str:
@@ -212,7 +236,7 @@ def _word(guard: isolation.Guard) -> str:
 
 def _asked(target: Target) -> object:
     check = target.check
-    return check.type, check.port, check.probe, target.address
+    return check.type, check.port, check.probe, check.at, target.address
 
 
 def _inherited(check: Check, relative: Health | None) -> Health:

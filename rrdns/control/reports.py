@@ -1,0 +1,91 @@
+"""What is kept of what directors say: the journal's rows of it, and the members that a restart needs. Pure.
+
+Into the journal goes what is new in a table and can decide something. Connections change at every reading and decide
+nothing by themselves; weights alone may change at every reading too, and are noted now and then. A row is told by
+part, name, address and port. Must not know: sqlite, how the roster decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from rrdns.model import DirectorTable
+from rrdns.roster.directors import Kept
+
+WEIGHTS_EVERY = 30.0
+
+Row = tuple[str, str, str, int]
+Said = dict[Row, tuple[str, int | None, bool]]
+
+
+class ReportJournal:
+    """`news` gives what to note of one reading, or None."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, str] = {}
+        self._said: dict[str, Said] = {}
+        self._masters: dict[str, bool | None] = {}
+        self._noted: dict[str, float] = {}
+
+    def news(self, name: str, table: DirectorTable | str, now: float) -> dict[str, Any] | None:
+        if isinstance(table, str):
+            before = self._faults.get(name)
+            self._faults[name] = table
+            return {"fault": table} if before != table else None
+        ended = self._faults.pop(name, None) is not None
+        old, new = self._said.get(name), _said(table)
+        first = old is None
+        old = old or {}
+        gone = [list(row) for row in old if row not in new]
+        rows = [row for row, said in new.items() if old.get(row) != said]
+        weights_only = not gone and all(row in old and _word(old[row]) == _word(new[row]) for row in rows)
+        master = self._masters.get(name) != table.master
+        early = now - self._noted.get(name, float("-inf")) < WEIGHTS_EVERY
+        if not (first or ended or master) and weights_only and (early or not rows):
+            return None
+        self._said[name], self._masters[name], self._noted[name] = new, table.master, now
+        found: dict[str, Any] = {"rows": [[*row, *new[row]] for row in rows], "gone": gone, "parts": list(table.parts)}
+        return found | ({"master": table.master} if table.master is not None or master else {})
+
+
+MEMBERS = "members"
+"""The store's key of what `members_text` gives."""
+
+
+def members_text(kept: Mapping[str, object]) -> str:
+    return json.dumps(kept, ensure_ascii=False)
+
+
+def members_of(text: str | None) -> tuple[Kept, str]:
+    """Members and weights by pool, as they were kept; and what is wrong with them, in words."""
+    found = {}
+    try:
+        for pool, rows in json.loads(text or "{}").items():
+            found[str(pool)] = [
+                (str(name), tuple(str(ip_address(str(one))) for one in addresses), _weight(weight))
+                for name, addresses, weight in rows
+                if addresses
+            ]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        return {}, f"the members that directors told could not be understood ({error})"
+    return found, ""
+
+
+def _weight(number: object) -> int | None:
+    return number if isinstance(number, int) and 0 <= number <= 65535 else None
+
+
+def _said(table: DirectorTable) -> Said:
+    return {
+        (part, one.server, one.address, one.port): (one.word, one.weight, one.backup)
+        for part, reports in table.parts.items()
+        for one in reports
+    }
+
+
+def _word(said: tuple[str, int | None, bool]) -> tuple[str, bool, bool]:
+    """A weight of 0 is a word."""
+    return said[0], said[1] == 0, said[2]
