@@ -1,0 +1,182 @@
+"""Hosts that fail: R17 in six manners, R18 all of them, R19 one that flaps, then two hundred."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import data
+import servers
+from live import wait_for
+from misbehaving import answer, resets, says, silent, trickles
+from pacer import pace
+from targets_server import Targets, targets
+
+from faultrows import ground, others
+from faultrows.ground import FALL, INTERVAL, RISE, TIMEOUT, Host
+from faultrows.rows import Finding, Run, row
+
+ALL = "all.lb.example.com."
+ZONE_ALL = ground.ZONE + "all: {type: POOL, pool: web, answers: all}\n"
+
+FAULTS: dict[str, Callable[[Host], object]] = {
+    "refuse": Host.refuse,
+    "500": lambda host: setattr(host, "manner", says(answer("500 Internal Server Error"))),
+    "hang": lambda host: setattr(host, "manner", silent),
+    "drip": lambda host: setattr(host, "manner", trickles(answer("200 OK", b"ok\n"), 0.2)),
+    "reset": lambda host: setattr(host, "manner", resets),
+    "garbage": lambda host: setattr(host, "manner", says(bytes(range(256)))),
+}
+
+
+@row(
+    "R17",
+    "members that refuse, say 500, hang, drip, reset, talk garbage",
+    "out <= fall x interval + timeout + 0.3 s, in 6/6; back <= rise x interval + 0.3 s",
+    gdnsd="interval 2 s: out 4.8-6.0 s, back 4.0-5.0",
+    PowerDNS="interval 2 s: out and back 1.0-2.0 s",
+)
+def manners(run: Run) -> Finding:
+    """All at once, one host each; 14 hosts, so that this is not taken for a fault of our own uplink."""
+    finding = Finding()
+    with ground.site(14, zone=ZONE_ALL) as (server, behind):
+        load = ground.watch(server, 15, run.rate)
+        faulty = dict(zip(FAULTS, behind, strict=False))
+        for name, host in faulty.items():
+            FAULTS[name](host)
+        out = moments(server, faulty, gone=True)
+        for host in faulty.values():
+            host.manner = ground.GOOD
+            host.accept()
+        back = moments(server, faulty, gone=False)
+        for name in FAULTS:
+            finding.at_most(f"{name}: out after", out[name], FALL * INTERVAL + TIMEOUT + 0.3, "s", timing=True)
+            finding.at_most(f"{name}: back after", back[name], RISE * INTERVAL + 0.3, "s", timing=True)
+        finding.all_of("out", len(out), 6)
+        finding.all_of("back", len(back), 6)
+        finding.at_most("good members withdrawn", len(set(ground.withdrawals(server))) - 6, 0)
+        ground.count(finding, load.result())
+    return finding
+
+
+def moments(server: ground.Server, faulty: dict[str, Host], gone: bool) -> dict[str, float]:
+    """Seconds until each host's address is out of the answer, or in it again."""
+    found: dict[str, float] = {}
+    start = time.monotonic()
+
+    def look() -> bool:
+        there = server.addresses(ALL)
+        for name, host in faulty.items():
+            if name not in found and (host.address not in there) == gone:
+                found[name] = time.monotonic() - start
+        return len(found) == len(faulty)
+
+    wait_for(look, 60, f"six {'out' if gone else 'back'}")
+    return found
+
+
+@row(
+    "R18",
+    "all members down",
+    "all of them answered, rcode 0, no empty answer",
+    gdnsd="all 4 answered",
+    PowerDNS="one, at random",
+)
+def all_down(run: Run) -> Finding:
+    finding = Finding()
+    with ground.site() as (server, behind):
+        allow = [host.address for host in behind]
+        load = ground.watch(server, 7, run.rate, allow=allow)
+        for host in behind:
+            host.refuse()
+        wait_for(lambda: set(ground.members(server).values()) == {"down"}, 60, "all down")
+        wait_for(lambda: len(server.addresses()) > 1, 10, "all answered")  # the publisher is a moment behind
+        reply = server.ask(ground.NAME)
+        finding.all_of("members answered", len(server.addresses()), 3)
+        finding.at_most("rcode", reply.rcode(), 0)
+        ground.count(finding, load.result(), what="from up to all down")
+        for host in behind:
+            host.accept()
+        wait_for(lambda: "up" in ground.members(server).values(), 60, "one is back")
+        finding.at_least("answered with one back", len(server.addresses()), 1)
+
+    def gdnsd(peer: others.Peer) -> str:
+        for host in peer.hosts:
+            host.refuse()
+        time.sleep(25)  # five intervals: its own thresholds
+        return others.told(peer.watch(2, 200).result())
+
+    others.compare(run, finding, gdnsd)
+    return finding
+
+
+@row(
+    "R19",
+    "one member flaps every 0.4 s, then 200 members at once",
+    "<= 1 change of the answer per member and rise + fall checks; p99 x1.2",
+    gdnsd="0 changes in 8 s",
+    PowerDNS="3 changes in 8 s",
+)
+def flaps(run: Run) -> Finding:
+    finding, lasts = Finding(), 8.0
+    with ground.site() as (server, behind):
+        load = ground.watch(server, lasts + 1, run.rate, allow=[host.address for host in behind])
+        changes, before, end = 0, server.addresses(), time.monotonic() + lasts
+        good = True
+        while time.monotonic() < end:
+            good = not good
+            behind[0].manner = ground.GOOD if good else says(answer("503 Service Unavailable"))
+            until = time.monotonic() + 0.4
+            while time.monotonic() < until:
+                now = server.addresses()
+                changes, before = changes + (now != before), now
+                time.sleep(0.02)
+        ground.count(finding, load.result(), what="one")
+        allowed = lasts / ((RISE + FALL) * ground.FAST)  # checks come at the fast pace while in doubt
+        finding.at_most(f"one: changes in {lasts:g} s", changes, allowed)
+    try:
+        ground.need("nginx")
+    except ground.Skip as why:
+        finding.notes.append(f"200 at once: {why}")
+        return finding
+    two_hundred(run, finding, lasts)
+    return finding
+
+
+def two_hundred(run: Run, finding: Finding, lasts: float, count: int = 200) -> None:
+    with targets() as web:
+
+        def write(folder: ground.Path) -> None:
+            check = f"{{type: http, port: {web.port}, interval: 1s, timeout: 500ms, fall: 3, rise: 2, fast: 300ms}}"
+            mixed = [*data.addresses(1, count), *data.addresses(2, count)]
+            (folder / f"{data.ZONE}.yaml").write_text(ground.ZONE)
+            pool = data.pools_of(mixed, "c", 2 * count, "web").replace("web0:", "web:")
+            (folder / "pools.yaml").write_text(f"checks:\n  c: {check}\npools:\n{pool}")
+
+        with servers.rrdns(write, "--workers", "2") as server:
+            states = lambda: [one["state"] for one in pool(server)["members"].values()]  # noqa: E731
+            wait_for(lambda: set(states()) == {"up"}, 60, "all are up")
+            quiet = pace(server.port, run.rate, 5, ground.NAME).result()
+            load = pace(server.port, run.rate, lasts + 1, ground.NAME)
+            flap(web, lasts)
+            figures = load.result()
+            events = server.control.get("/events", limit=10_000)["events"]
+            turned = sum(one["subject"] == "member" and one["before"] != "unknown" for one in events)
+            allowed = lasts / ((RISE + FALL) * ground.FAST)
+            finding.at_most("200: changes per member", turned / count, allowed)
+            finding.at_most("200: p99 / quiet", figures["p99_ms"] / quiet["p99_ms"], 1.2, timing=True)
+            ground.count(finding, figures, what="200")
+            finding.at_most("200: steady members down", sum(one != "up" for one in states()[count:]), 0)
+
+
+def pool(server: servers.Server) -> dict[str, dict[str, dict[str, str]]]:
+    return server.control.get("/status")["pools"]["web"]  # type: ignore[no-any-return]
+
+
+def flap(web: Targets, lasts: float) -> None:
+    end = time.monotonic() + lasts
+    while time.monotonic() < end:
+        web.down_network(1)
+        time.sleep(0.4)
+        web.up_network(1)
+        time.sleep(0.4)
