@@ -14,20 +14,23 @@ pure: no socket, no file, no clock, no await, `now` is an argument.
     3  roster/                                     the one stateful object
     2  render  failover  isolation                 who serves, and the bytes for it
     1  zonefile/  health  schedulers               YAML -> model, rise/fall, ring order
-    0  model  wire  answers  link                  facts, names, questions, rings
+    0  model  probes  wire  answers  link          facts, names, questions, rings
 
-`server/respond`, `table`, `rings`, `edns`, `cookies` and `limiter` stand apart: the workers' half, pure, and
-need only floor 0.
+`server/respond`, `recall`, `table`, `staging`, `settling`, `rings`, `edns`, `cookies` and `limiter` stand apart: the
+workers' half, pure, and need only floor 0.
 
 The words: a *Pool* has *Members*; a *Service* is a name whose addresses come from a pool; a *Check*
 aimed at an address is a *Target*; one attempt gives a *Result*; results make *Health*; the *Roster*
 decides who serves, and renders each (name, type) into an *AnswerSet*, the ring. See `model.py`.
 
 Paths worth knowing:
-  a query          server/udp -> server/respond (memo, ring, slot) -> sendmmsg
+  a query          server/udp -> server/recall, respond (memo, ring, slot) -> sendmmsg
   a probe          checks/prober -> control/desk -> roster.observe -> changed AnswerSets
                    -> control/publisher -> link -> server/worker
-  an edit          control/watcher -> control/loading -> zonefile.load -> roster.load -> the same way on
+  a report         directors/poller -> control/desk -> roster.hear (roster/directors -> following -> entries)
+                   -> the same way on; other members: their targets go to checks/prober
+  an edit          control/watcher -> control/loading -> zonefile (load, or again: only what changed) -> roster.load
+                   -> the same way on; server/table puts it in force in one step, and settles it bit by bit
   a deadline       control/desk -> roster.advance
   a death          supervise/supervisor -> crew -> a successor with the same sockets
   `rrdns top`      ui/top -> control socket -> control/api -> control/overview -> roster.snapshot

@@ -44,6 +44,7 @@ FIELDS = (
     "tcp_evicted",  # connections closed to make room for another
     "tcp_refused",  # connections closed unheard, for want of descriptors
     "confined",  # 1: the kernel keeps it from opening files and starting programs
+    "reloads",  # of control: reloads that a SIGHUP asked for and that are over, refused ones too
 )
 COLUMN = {name: index for index, name in enumerate(FIELDS)}
 ROW = 32  # words a row; room to grow

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Settings:
     """Directory for what is kept; "none" keeps nothing; empty: default_state()."""
     control: str = ""
     """Path of the control socket; empty: default_control()."""
+    control_group: str = ""
+    """The group whose members may use it; empty: the main group of the user the server runs as."""
     user: str = ""
     strict: bool = False
     log_format: str = "text"
@@ -35,6 +39,8 @@ class Settings:
     isolation_hold: float = 60.0
     witness: tuple[str, ...] = ()
     udp_limit: int = 1232
+    udp_ratio: int = 0
+    """A UDP reply is at most so many times its query, unless a cookie proved who asks; 0: no such limit."""
     nsid: str = ""
     """What a client that asks for it is told of which server this is (RFC 5001); empty: nothing."""
     cookies: bool = True
@@ -44,7 +50,7 @@ class Settings:
     cookie_required_udp: bool = False
     """UDP queries with a cookie that is none of ours get BADCOOKIE instead of an answer."""
     ede: bool = False
-    """Says in the reply why there is no answer (RFC 8914)."""
+    """Says in the reply why there is no answer, or why it may not be good (RFC 8914)."""
     version_text: str = ""
     """The answer to version.bind and version.server, TXT in class CH; empty: REFUSED."""
     hostname_text: str = ""
@@ -61,6 +67,10 @@ class Settings:
     rrl_exempt: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     check_concurrency: int = 512
     command_concurrency: int = 16
+    metrics_listen: tuple[tuple[str, int], ...] = ()
+    """Where /metrics and /healthz are answered by TCP; empty: nowhere, only on the control socket."""
+    notify: tuple[Mapping[str, Any], ...] = ()
+    """Sinks as `notify.sinks` writes them: who is told of transitions."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -71,7 +81,8 @@ class Settings:
         known = {field.name for field in fields(cls)}
         data = {name: value for name, value in data.items() if name in known}
         data["listen"] = tuple((str(address), int(port)) for address, port in data.get("listen", ()))
-        for name in ("witness", "rrl_exempt", "cookie_secret"):
+        data["metrics_listen"] = tuple((str(address), int(port)) for address, port in data.get("metrics_listen", ()))
+        for name in ("witness", "rrl_exempt", "cookie_secret", "notify"):
             if name in data:
                 data[name] = tuple(data[name])
         return cls(**data)

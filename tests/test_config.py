@@ -20,6 +20,7 @@ listen: ['192.0.2.53:53', '[2001:db8::53]', 127.0.0.1:5300]
 workers: 2
 state: /var/lib/rrdns
 control: run/control.sock
+control_group: root
 user: root
 strict: true
 log_format: json
@@ -31,6 +32,7 @@ max_stale: 300
 isolation_hold: 1m
 witness: [192.0.2.1, '2001:db8::1']
 udp_limit: 1400
+udp_ratio: 5
 nsid: server-1
 cookies: false
 cookie_secret: [e5e973e5a6b2a43f48e7dc849e37bfcf, '445536BCD2513298075A5D379663C962']
@@ -46,6 +48,8 @@ rrl_slip: 3
 rrl_exempt: [192.0.2.0/24, '2001:db8::/32']
 check_concurrency: 100
 command_concurrency: 4
+metrics_listen: 127.0.0.1:9553
+notify: [{name: ops, type: mail, server: localhost, tls: none, from: rrdns@example.com, to: ops@example.com}]
 x-note: anything
 """
 
@@ -89,6 +93,11 @@ def test_nothing_but_comments_is_fine() -> None:
         ("stale: maybe", "rrdns.yaml:1:8: stale: 'maybe' is none of serve, servfail"),
         ("strict: 'yes'", "rrdns.yaml:1:9: strict: 'yes' is neither true nor false"),
         ("user: nobody-of-this-name", "there is no user 'nobody-of-this-name'"),
+        (
+            "control_group: nobodies",
+            "rrdns.yaml:1:16: control_group: there is no group 'nobodies' (to make one: groupadd",
+        ),
+        ("control_group: 0", "rrdns.yaml:1:16: control_group: 0 is no text"),
         ("listen: 300.0.0.1:53", "'300.0.0.1' is no IP address"),
         ("listen: '*:53'", "write 0.0.0.0:53 for all IPv4 addresses"),
         ("listen: '2001:db8::1:53:'", "is no IP address"),

@@ -18,11 +18,13 @@ from pathlib import Path
 
 import pytest
 
+from rrdns.control import api
 from rrdns.settings import Settings
 from rrdns.supervise import privileges
 from rrdns.supervise.privileges import NET_BIND_SERVICE, Account, PrivilegeError
 
 USER = "nobody"
+GROUP = "games"  # every Debian has it, and nobody is not in it
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 ONLY = 1 << NET_BIND_SERVICE
 
@@ -88,6 +90,81 @@ def test_a_user_cannot_become_another(account: Account) -> None:
         return privileges.choose("root")
 
     assert in_child(work).startswith("PrivilegeError: only root can become user 'root'")
+
+
+# -- the control socket's group ----------------------------------------------------------------------------------
+
+
+def test_unknown_group_is_refused() -> None:
+    with pytest.raises(PrivilegeError, match="there is no group 'no-such-group': create it"):
+        privileges.group_id("no-such-group")
+
+
+@as_root
+def test_the_account_becomes_a_member() -> None:
+    gid = privileges.group_id(GROUP)
+    found = privileges.choose(USER, gid)
+    assert found and gid in found.groups and found.gid != gid
+
+
+@as_root
+def test_a_user_cannot_give_away_what_it_is_not_in(account: Account) -> None:
+    def outside() -> int:
+        privileges.drop(account)
+        return privileges.group_id(GROUP)
+
+    assert "PrivilegeError: user nobody is not in the group 'games'" in in_child(outside)
+
+    def inside() -> int:
+        found = privileges.choose(USER, privileges.group_id(GROUP))
+        assert found
+        privileges.drop(found)
+        return privileges.group_id(GROUP)
+
+    assert in_child(inside) == str(privileges.group_id(GROUP))
+
+
+@as_root
+def test_a_group_gets_into_our_folder_and_into_no_other(folder: Path) -> None:
+    gid = privileges.group_id(GROUP)
+    ours, theirs, open_to_all = folder / "run", folder / "home", folder / "open"
+    for one, mode in ((ours, 0o750), (theirs, 0o700), (open_to_all, 0o755)):
+        one.mkdir(mode)
+    (ours / "control.sock").touch()
+    (theirs / "diary").touch()
+    assert privileges.let_in(ours, gid, ("*.sock",)) is None
+    assert (ours.stat().st_gid, ours.stat().st_mode & 0o777) == (gid, 0o750)
+    assert privileges.let_in(theirs, gid, ("*.sock",)) == theirs
+    assert theirs.stat().st_gid != gid
+    assert privileges.let_in(open_to_all, gid, ("*.sock",)) is None
+    assert open_to_all.stat().st_gid != gid
+    folder.chmod(0o700)
+    assert privileges.let_in(ours, gid, ("*.sock",)) == folder, "the way there counts too"
+
+
+@as_root
+def test_members_of_the_group_can_use_the_socket(folder: Path, account: Account) -> None:
+    gid = privileges.group_id(GROUP)
+    path = folder / "control.sock"
+
+    def connect(*groups: int) -> str:
+        def work() -> str:
+            os.setgroups(groups)
+            os.setresgid(12345, 12345, 12345)
+            os.setresuid(12345, 12345, 12345)
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(str(path))
+            return "in"
+
+        return in_child(work)
+
+    with api.listen(path, GROUP) as sock:
+        status = path.stat()
+        assert (status.st_gid, status.st_mode & 0o777) == (gid, 0o660)
+        assert connect(gid) == "in" and "PermissionError" in connect()
+        sock.close()
+    with pytest.raises(OSError, match="there is no group 'no-such-group' any more"):
+        api.listen(path, "no-such-group")
 
 
 # -- dropping ----------------------------------------------------------------------------------------------------

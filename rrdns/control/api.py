@@ -2,11 +2,13 @@
 
     GET  /status   GET /explain?name=&type=   GET /events?limit=&since=&pool=&follow=   GET /export
     POST /reload   {"force": bool}
+    GET  /metrics  for Prometheus    GET /healthz  200 or 503
+    POST /notify/test {"sink": name or ""}
     POST /override {"members": [...], "word": "drain"|"disable"|"enable", "for": s|null, "reason": str, "force": bool}
 
 Errors are {"error": "a sentence for people"}. /export gives records, not text, so that writing master files stays
 with the command: {"zones": {zone: {"rrsets": [[name_hex, type, ttl, [rdata_hex, ...]], ...]}}}. Who may connect is
-the socket's mode; who did is told by the kernel (SO_PEERCRED) and owns the overrides made.
+the socket's mode and group; who did is told by the kernel (SO_PEERCRED) and owns the overrides made.
 The one module that imports aiohttp here. Must not know: how anything is decided; it asks the `Doors` it is given.
 """
 
@@ -17,6 +19,7 @@ import json
 import math
 import os
 import pwd
+import shutil
 import socket
 import stat
 import struct
@@ -59,6 +62,9 @@ class Doors(Protocol):
     async def override(
         self, members: list[str], word: str, seconds: float | None, owner: str, reason: str, force: bool
     ) -> Json: ...
+    async def metrics(self) -> tuple[int, str, bytes]: ...
+    async def healthz(self) -> tuple[int, str, bytes]: ...
+    async def test_notify(self, sink: str) -> list[Json]: ...
     def follow(self) -> asyncio.Queue[Json | None]: ...
     def unfollow(self, queue: asyncio.Queue[Json | None]) -> None: ...
     def is_followed(self, queue: asyncio.Queue[Json | None]) -> bool: ...
@@ -69,8 +75,9 @@ class InUse(Exception):
 
 
 class Api:
-    def __init__(self, doors: Doors, path: Path) -> None:
+    def __init__(self, doors: Doors, path: Path, group: str = "") -> None:
         self.path = path
+        self._group = group
         self._doors = doors
         self._runner: web.AppRunner | None = None
         self._identity: tuple[int, int] | None = None
@@ -83,14 +90,17 @@ class Api:
             ("/explain", self._explain),
             ("/events", self._events),
             ("/export", self._export),
+            ("/metrics", self._metrics),
+            ("/healthz", self._healthz),
         ):
             app.router.add_get(path, handler)
         app.router.add_post("/reload", self._reload)
         app.router.add_post("/override", self._override)
+        app.router.add_post("/notify/test", self._test_notify)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
         await runner.setup()
         try:
-            sock = listen(self.path)
+            sock = listen(self.path, self._group)
             await web.SockSite(runner, sock).start()
         except BaseException:
             await runner.cleanup()
@@ -160,7 +170,17 @@ class Api:
     async def _export(self, request: web.Request) -> web.Response:
         return _json(await self._doors.export())
 
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return _page(*await self._doors.metrics())
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return _page(*await self._doors.healthz())
+
     # ------------------------------------------------------------------ telling
+
+    async def _test_notify(self, request: web.Request) -> web.Response:
+        found = await self._doors.test_notify(_typed(await _body(request), "sink", str, ""))
+        return _json({"ok": all(one["ok"] for one in found), "sinks": found})
 
     async def _reload(self, request: web.Request) -> web.Response:
         body = await _body(request)
@@ -213,6 +233,10 @@ def _json(body: Json | bytes, status: int = 200) -> web.Response:
     return web.Response(body=data, status=status, content_type="application/json")
 
 
+def _page(status: int, kind: str, body: bytes) -> web.Response:
+    return web.Response(body=body, status=status, headers={"Content-Type": kind})
+
+
 async def _body(request: web.Request) -> Json:
     data = await request.read()
     try:
@@ -257,20 +281,26 @@ def _number(text: str | None, name: str, default: float | None) -> float | None:
 # ---------------------------------------------------------------------- the socket
 
 
-def listen(path: Path) -> socket.socket:
-    """A listening unix socket at `path`, mode MODE from its first moment. A leftover nobody listens on is replaced;
-    any other file is not touched. Raises InUse or OSError."""
+def listen(path: Path, group: str = "") -> socket.socket:
+    """A listening unix socket at `path`, mode MODE from its first moment, and of that group before anybody can
+    connect. A leftover nobody listens on is replaced; any other file is not touched. Raises InUse or OSError."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     _clear(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~MODE)
     try:
         sock.bind(str(path))
+        if group:
+            shutil.chown(path, group=group)
         sock.listen(128)
         sock.setblocking(False)
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, f"control socket {path}: {error.strerror or error}") from error
+        of = f" (control_group {group})" if group else ""
+        raise OSError(error.errno, f"control socket {path}{of}: {error.strerror or error}") from error
+    except LookupError as error:
+        sock.close()
+        raise OSError(f"control socket {path}: there is no group {group!r} any more; change control_group") from error
     finally:
         os.umask(before)
     return sock

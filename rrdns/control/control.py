@@ -24,7 +24,7 @@ from typing import Any
 from rrdns import board, log
 from rrdns.board import Board
 from rrdns.checks import Prober
-from rrdns.control import files, watcher
+from rrdns.control import files, reports, watcher
 from rrdns.control.api import Api, InUse
 from rrdns.control.clock import Clock
 from rrdns.control.counters import Tally
@@ -32,9 +32,12 @@ from rrdns.control.desk import Desk
 from rrdns.control.doors import OpenDoors
 from rrdns.control.files import Accepted
 from rrdns.control.loading import Load, Loader, is_warning
+from rrdns.control.outward import Outward
 from rrdns.control.overview import Overview, ReloadState, summary
 from rrdns.control.publisher import Publisher
 from rrdns.control.store import NAME, Store
+from rrdns.directors.poller import Poller
+from rrdns.directors.reach import Reach
 from rrdns.model import State
 from rrdns.roster.roster import Roster
 from rrdns.settings import Settings
@@ -73,12 +76,28 @@ class Control:
         self.loader = Loader(settings.zones, Accepted(run) if kept else None, self.store)
         self.tally = Tally()
         self.publisher = Publisher(run, shared, self.tally, self.clock.now)
-        self.roster = Roster(None, settings.isolation_hold, settings.witness)
+        self.roster = Roster(None, settings.isolation_hold, settings.witness, settings.ede)
         self.desk = Desk(self.roster, self.store, self.publisher, self.tally, self.clock)
         self.overview = Overview(settings, run, shared, self.store, self.tally, self.clock)
-        self.prober = prober(self.desk.on_result, settings.check_concurrency, settings.command_concurrency)
-        doors = OpenDoors(self.desk, self.overview, self.store, self.clock, self.reload)
-        self.api = Api(doors, Path(settings.control))
+        self.outward = Outward(
+            settings,
+            run,
+            shared,
+            self.desk,
+            self.store,
+            self.tally,
+            self.overview,
+            self.clock,
+            lambda: self.prober.stats(),
+            lambda: self.poller.stats,
+        )
+        self.prober = prober(self.outward.on_result, settings.check_concurrency, settings.command_concurrency)
+        self.reach = Reach()
+        self.poller = Poller(self.desk.on_table, self.reach)
+        self.desk.on_targets = self.prober.set_targets
+        self.overview.polls = lambda: self.poller.stats
+        doors = OpenDoors(self.desk, self.overview, self.store, self.clock, self.reload, self.outward)
+        self.api = Api(doors, Path(settings.control), settings.control_group)
         self._one_load = asyncio.Lock()
         self._unkept: Load | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -100,6 +119,8 @@ class Control:
                     self._sample(),
                     self._serve(),
                     self._watch(),
+                    self.outward.office.run(),
+                    self.outward.port.run(),
                 ):
                     group.create_task(task)
                 group.create_task(_fails_with(beat))
@@ -110,7 +131,12 @@ class Control:
 
     async def _start(self) -> None:
         await self.store.open()
-        self.roster.restore(self.store.health(self.settings.health_max_age), self.store.overrides())
+        await self.outward.office.open()
+        health = self.store.health(self.settings.health_max_age)
+        members, wrong = reports.members_of(self.store.meta(reports.MEMBERS))
+        if wrong:
+            log.logger.error("%s: %s", self.store.path, wrong)
+        self.roster.restore(health, self.store.overrides(), members)
         self._fingerprint = await asyncio.to_thread(files.fingerprint, self.settings.zones)
         async with self._one_load:
             load = await self.loader.start(self.settings.strict)
@@ -121,19 +147,22 @@ class Control:
             await self._save(load)
         await self._open_socket()
         self.prober.start()
+        self.poller.start()
 
     async def _serve(self) -> None:
         """The first round, then the workers."""
         if not await self.desk.settled(self.settings.start_wait):
-            unknown = self.roster.verdicts.unknown
+            unread = self.roster.directors.unheard
             log.logger.warning(
-                "%d of %d targets have no verdict after %g s; serving anyway",
-                unknown,
+                "%d of %d targets have no verdict after %g s%s; serving anyway",
+                self.roster.verdicts.unknown,
                 len(self.roster.targets()),
                 self.settings.start_wait,
+                f", and {plural(unread, 'director')} no word" if unread else "",
             )
         self.overview.serving()
         self.desk.serving = True
+        await self.outward.begin()
         self.board.set(board.CONTROL, "state", board.SERVING)
         states = [self.roster.health(key).state for key in self.roster.targets()]
         log.logger.info(
@@ -150,9 +179,14 @@ class Control:
         self.desk.followers.clear()
         try:
             async with asyncio.timeout(CLOSE_WAIT):
-                await asyncio.gather(self.api.stop(), self.prober.stop(), self.store.close())
+                ends = self.api.stop(), self.prober.stop(), self._hang_up_on_directors(), self.store.close()
+                await asyncio.gather(*ends, self.outward.office.close())
         except TimeoutError:
             log.logger.error("not everything could be saved at the end: the disk does not answer")
+
+    async def _hang_up_on_directors(self) -> None:
+        await self.poller.stop()
+        await self.reach.close()
 
     async def _beat(self) -> None:
         while True:
@@ -188,8 +222,11 @@ class Control:
                 raise StartFailed([f"the control socket can't be made: {error}"]) from error
 
     def hang_up(self) -> None:
-        """SIGHUP: reload now."""
-        self._later(self.reload(False))
+        """SIGHUP: reload now, and let the supervisor see when it is over."""
+        self._later(self.reload(False)).add_done_callback(self._count_reload)
+
+    def _count_reload(self, task: asyncio.Task[Any]) -> None:
+        self.board.set(board.CONTROL, "reloads", self.board.get(board.CONTROL, "reloads") + 1)
 
     def _later(self, job: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(job)
@@ -250,6 +287,7 @@ class Control:
         targets = await self.desk.load(load.dataset)
         self.loader.in_force(load)
         self.prober.set_targets(targets)
+        self.poller.set_directors(load.dataset.directors)
         source = "accepted" if load.state == "kept" else "zones"
         self.overview.reload = ReloadState(load.state, wall, _bounded(load.problems), source)
         if load.state == "kept":

@@ -20,16 +20,18 @@ from rrdns.answers import Changes, Key
 from rrdns.control.clock import Clock
 from rrdns.control.counters import Ring, Tally
 from rrdns.control.publisher import Publisher
+from rrdns.control.reports import MEMBERS, ReportJournal, members_text
 from rrdns.control.store import Store
-from rrdns.model import DataSet, Event, Override, Result, Target
+from rrdns.model import DataSet, DirectorTable, Event, Override, Result, Target
 from rrdns.roster.roster import Decision, Roster
 
 TOGETHER = 0.005  # seconds in which results are gathered for one decision
 SAVE_WAIT = 3.0  # an operator waits no longer for the disk
+KEEP_MEMBERS = 10.0  # seconds; weights that directors tell are written no oftener
 FOLLOWED = 1000  # events a follower may lag behind
 LARGE = 500  # targets, or rings: a picture of more is drawn in a thread
 
-_BAD = ("down", "unknown", "degraded", "panic", "held", "refused")
+_BAD = ("down", "unknown", "degraded", "panic", "held", "refused", "fault", "stale")
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -43,6 +45,8 @@ class Desk:
         self.roster = roster
         self.turn = asyncio.Lock()
         self.followers: Followers = set()
+        self.listeners: list[Callable[[Event], None]] = []
+        """Told of every event, at once; they must neither wait nor raise."""
         self.news = asyncio.Event()
         """Set at every decision, for whoever waits for the roster to be so far."""
         self._store = store
@@ -53,6 +57,14 @@ class Desk:
         self._apart = False
         """A thread is at the roster; results wait."""
         self._waiting: list[tuple[Target, Result]] = []
+        self._reports: dict[str, DirectorTable | str] = {}
+        """What directors said while a thread was at the roster, the newest of each."""
+        self.on_targets: Callable[[Mapping[str, Target]], None] = lambda targets: None
+        """Told when directors add or take away members, and with them targets."""
+        self._digesting: asyncio.Task[None] | None = None
+        self._moves = 0
+        self._kept = (0, float("-inf"))
+        self._journal = ReportJournal()
         self.serving = False
         """Before that, hosts that are found to be up are no news."""
         self._flush: asyncio.TimerHandle | None = None
@@ -67,12 +79,10 @@ class Desk:
             self._targets = targets
             self._act(decision, rings)
             self._store.keep_only_targets(targets)
+            self._moves = self.roster.moves
+            self._count_only_those_there()
             self._catch_up()
-        self._tally.keep_only(
-            [(pool.name, member.name) for pool in dataset.pools.values() for member in pool.members],
-            [service.name for zone in dataset.zones.values() for service in zone.services],
-        )
-        return targets
+        return self._targets
 
     async def look(self, draw: Callable[[Roster], T]) -> T:
         """A picture of the roster; of a large one it is drawn in a thread, so that the loop does not lag."""
@@ -95,6 +105,37 @@ class Desk:
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(TOGETHER, self._decide)
         return self.roster.pace(target.key) if target.key in self._targets else target.check.interval
+
+    def on_table(self, name: str, table: DirectorTable | str) -> None:
+        """The poller's door: what a director said, or why it said nothing."""
+        if self._apart or self._is_large(name, table):
+            self._reports[name] = table
+            self._digest()
+            return
+        self._hear(name, table)
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(TOGETHER, self._decide)
+
+    def _is_large(self, name: str, table: DirectorTable | str) -> bool:
+        """Whether working it out takes so long that the loop would lag."""
+        servers = 0 if isinstance(table, str) else sum(map(len, table.parts.values()))
+        return self.roster.directors.is_followed_by(name) > LARGE or servers > 4 * LARGE
+
+    def _digest(self) -> None:
+        """Large tables are worked out in a thread, one after another, of each director the newest."""
+        if self._digesting is None or self._digesting.done():
+            self._digesting = asyncio.create_task(self._hear_apart())
+
+    async def _hear_apart(self) -> None:
+        while self._reports:
+            async with self.turn:
+                if not self._reports:
+                    return  # a load has taken them up meanwhile
+                name, table = next(iter(self._reports.items()))
+                del self._reports[name]
+                self._journal_of(name, table)
+                await self._in_thread(lambda said: self.roster.hear(*said), (name, table, self._clock.now()))
+                self._catch_up()
 
     async def override(
         self, members: list[tuple[str, str]], word: str, seconds: float | None, owner: str, reason: str
@@ -181,6 +222,9 @@ class Desk:
         waiting, self._waiting = self._waiting, []
         for target, result in waiting:
             self._note(target, result)
+        reports, self._reports = self._reports, {}
+        for name, table in reports.items():
+            self.on_table(name, table)
         self._decide()
 
     def _load(self, dataset: DataSet) -> tuple[Decision, dict[Key, Ring], Mapping[str, Target]]:
@@ -203,6 +247,39 @@ class Desk:
         self.roster.note(target.key, result, now.mono)
         self._store.keep_health(target.key, self.roster.health(target.key))
 
+    def _hear(self, name: str, table: DirectorTable | str) -> None:
+        self._journal_of(name, table)
+        self.roster.hear(name, table, self._clock.now())
+
+    def _journal_of(self, name: str, table: DirectorTable | str) -> None:
+        now = self._clock.moment()
+        what = self._journal.news(name, table, now.mono)
+        if what is not None:
+            self._store.note_input("report", name, what, now.wall)
+
+    def _moved(self) -> None:
+        """Directors have added members, or taken them away."""
+        self._moves = self.roster.moves
+        self._targets = dict(self.roster.targets())
+        self._store.keep_only_targets(self._targets)
+        self._count_only_those_there()
+        self.on_targets(self._targets)
+
+    def _count_only_those_there(self) -> None:
+        data = self.roster.dataset
+        self._tally.keep_only(
+            [(pool.name, member.name) for pool in data.pools.values() for member in pool.members],
+            [service.name for zone in data.zones.values() for service in zone.services],
+        )
+
+    def _keep_members(self, at_once: bool) -> None:
+        """What a restart needs of what directors told; who is a member at once, weights now and then."""
+        version, when = self._kept
+        directors, now = self.roster.directors, self._clock.now()
+        if directors.version != version and (at_once or now - when >= KEEP_MEMBERS):
+            self._kept = directors.version, now
+            self._store.keep_meta(MEMBERS, members_text(directors.kept()))
+
     def _decide(self) -> None:
         """What follows from the results noted since the last time."""
         if self._flush is not None:
@@ -212,6 +289,10 @@ class Desk:
             self._act(self.roster.flush(self._clock.now()))
 
     def _act(self, decision: Decision, rings: Mapping[Key, Ring] | None = None) -> None:
+        moved = self.roster.moves != self._moves
+        if moved:
+            self._moved()
+        self._keep_members(moved)
         if not decision:
             return
         for event in decision.events:
@@ -246,6 +327,8 @@ class Desk:
                 queue.put_nowait(row)
             except asyncio.QueueFull:
                 self.followers.discard(queue)  # it reads nothing; the stream is ended, it can come again
+        for hear in self.listeners:
+            hear(event)
 
     async def _saved(self, flush: Awaitable[bool]) -> bool:
         """Whether a flush succeeds in the time an operator waits; it goes on in any case."""

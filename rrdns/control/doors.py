@@ -16,6 +16,7 @@ from rrdns.control import overview
 from rrdns.control.api import Refused
 from rrdns.control.clock import Clock
 from rrdns.control.desk import FOLLOWED, Desk
+from rrdns.control.outward import Outward
 from rrdns.control.overview import Overview
 from rrdns.control.store import Store
 from rrdns.model import Pool
@@ -34,12 +35,14 @@ class OpenDoors:
         store: Store,
         clock: Clock,
         reload: Callable[[bool], Awaitable[Json]],
+        outward: Outward,
     ) -> None:
         self._desk = desk
         self._overview = view
         self._store = store
         self._clock = clock
         self._reload = reload
+        self._outward = outward
 
     async def status(self) -> bytes:
         return await self._desk.look(lambda roster: json.dumps(self._overview.status(roster)).encode())
@@ -58,6 +61,20 @@ class OpenDoors:
 
     async def export(self) -> bytes:
         return await self._desk.look(lambda roster: json.dumps({"zones": overview.export(roster)}).encode())
+
+    async def metrics(self) -> tuple[int, str, bytes]:
+        return await self._outward.page()
+
+    async def healthz(self) -> tuple[int, str, bytes]:
+        return await self._outward.health()
+
+    async def test_notify(self, sink: str) -> list[Json]:
+        sinks = self._outward.office.posts
+        if not sinks:
+            raise Refused(409, "nobody is told of anything: there is no `notify:` in the settings (docs/notify.md)")
+        if sink and sink not in sinks:
+            raise Refused(404, f"there is no sink {sink!r}; there are {', '.join(sinks)}")
+        return await self._outward.test(sink)
 
     async def reload(self, force: bool) -> Json:
         return await self._reload(force)
@@ -101,6 +118,11 @@ class OpenDoors:
                 if pool in pools
                 for one in pools[pool].members
                 if one.name == (member if slash else name)
+            ]
+            hits += [
+                (one.pool, one.member)  # away at its director, and its override waits for it
+                for one in self._desk.roster.overrides
+                if one.pool in wanted and one.member == (member if slash else name)
             ]
             if not hits:
                 raise Refused(404, _unknown(name, pools))

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from rrdns import __version__, board, wire
+from rrdns import __version__, board, hinting, wire
 from rrdns.answers import AnswerSet, key
 from rrdns.board import Board
 from rrdns.control.clock import Clock
@@ -46,6 +46,13 @@ class ReloadState:
         return {"state": self.state, "when": self.when, "problems": self.problems, "source": self.source}
 
 
+class Poll(Protocol):
+    """How the last question to a director went."""
+
+    @property
+    def took(self) -> float: ...
+
+
 class Overview:
     """One per control process; `sample` is called once a second for the rates."""
 
@@ -59,6 +66,8 @@ class Overview:
         self._clock = clock
         self._started = clock.now()
         self._serving_since: float | None = None
+        self.polls: Callable[[], Mapping[str, Poll]] = dict
+        self.notify: Callable[[float], Json] = lambda now: {}
         self._rates = [Rate() for _ in range(board.FIRST_WORKER, shared.rows)]
 
     def serving(self) -> None:
@@ -93,13 +102,21 @@ class Overview:
             "workers": [self._worker(index) for index in range(len(self._rates))],
             "listen": self._listen(),
             **found,
-            "directors": {},
+            "directors": self._directors(found["directors"]),
             "reload": self.reload.shown(),
             "store": self._saving(),
+            "notify": self.notify(now.mono),
             "events": self._store.events(EVENTS),
         }
 
     # ------------------------------------------------------------------ parts
+
+    def _directors(self, found: Json) -> Json:
+        """With how long the last question took."""
+        polls = self.polls()
+        for name, one in found.items():
+            one["took"] = polls[name].took if name in polls else None
+        return found
 
     def _add_answers(self, found: Json, now: float) -> None:
         members, services = self._tally.rates(now)
@@ -154,15 +171,18 @@ class Overview:
 
 def export(roster: Roster) -> Json:
     """The answers of this moment: {zone: {"rrsets": [[name, type, ttl, [rdata, ...]], ...]}}, names and rdata in
-    wire form as hex. A POOL name has the addresses that stand in its ring now, each once."""
+    wire form as hex. A POOL name has the addresses that stand in its ring now, each once; records with hints from a
+    pool have those."""
     return {wire.name_to_text(apex): {"rrsets": _rrsets(roster, apex)} for apex in sorted(roster.dataset.zones)}
 
 
 def _rrsets(roster: Roster, apex: bytes) -> list[list[Any]]:
     zone = roster.dataset.zones[apex]
-    found: list[list[Any]] = [
-        [one.name.hex(), one.type, one.ttl, [rdata.hex() for rdata in one.rdatas]] for one in zone.rrsets
-    ]
+    found: list[list[Any]] = []
+    for one in zone.rrsets:
+        ring = roster.answers.get(key(one.name, one.type)) if key(one.name, one.type) in roster.hinted else None
+        rdatas, ttl = (hinting.hinted_rdatas(ring), hinting.ttl_of(ring)) if ring else (one.rdatas, one.ttl)
+        found.append([one.name.hex(), one.type, ttl, [rdata.hex() for rdata in rdatas]])
     for service in zone.services:
         for rtype in (wire.A, wire.AAAA):
             addresses = addresses_in(roster.answers.get(key(service.name, rtype)))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ctypes
 import fnmatch
+import grp
 import os
 import pwd
 from collections.abc import Iterable, Iterator
@@ -50,8 +51,9 @@ class Account:
     home: str
 
 
-def choose(user: str) -> Account | None:
-    """Whom to become; None: stay who we are. PrivilegeError if that user cannot be."""
+def choose(user: str, group: int | None = None) -> Account | None:
+    """Whom to become; None: stay who we are. PrivilegeError if that user cannot be. `group`: one it is a member of
+    besides its own, so that it can give the control socket to it."""
     root = os.geteuid() == 0
     try:
         entry = pwd.getpwnam(user or DEFAULT_USER)
@@ -67,7 +69,38 @@ def choose(user: str) -> Account | None:
     if entry.pw_uid == 0:
         return None
     groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    if group is not None and group not in groups:
+        groups += (group,)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
+
+
+def group_id(name: str) -> int:
+    """The number of the group that gets the control socket; PrivilegeError if we could not give it away."""
+    try:
+        gid = grp.getgrnam(name).gr_gid
+    except KeyError:
+        text = f"there is no group {name!r}: create it (groupadd --system {name}) or change control_group"
+        raise PrivilegeError(text) from None
+    if os.geteuid() != 0 and gid not in (os.getegid(), *os.getgroups()):
+        who = user_name(os.geteuid())
+        text = f"user {who} is not in the group {name!r}, so cannot give it the control socket: "
+        raise PrivilegeError(f"{text}add it (usermod -aG {name} {who}), start as root, or change control_group")
+    return gid
+
+
+def let_in(folder: Path, gid: int, own: Iterable[str]) -> Path | None:
+    """Lets a group reach what is in a folder of ours that has nothing else in it. What bars the way all the same: this
+    folder or one above it, or None."""
+    status, own = folder.stat(), tuple(own)
+    ours = os.geteuid() in (0, status.st_uid) and not status.st_mode & 0o022
+    if ours and not _lets_in(status, gid) and _only(folder, own):
+        os.chown(folder, -1, gid)
+        folder.chmod(status.st_mode & 0o7707 | 0o050)
+    return next((one for one in (folder, *folder.parents) if not _lets_in(one.stat(), gid)), None)
+
+
+def _lets_in(status: os.stat_result, gid: int) -> bool:
+    return bool(status.st_mode & (0o010 if status.st_gid == gid else 0o001))
 
 
 @contextmanager

@@ -55,7 +55,8 @@ class Place:
 
 def prepare(settings: Settings) -> Place:
     """Settles everything and drops privileges; one of StartError if this server must not start."""
-    account = privileges.choose(settings.user)
+    group = privileges.group_id(settings.control_group) if settings.control_group else None
+    account = privileges.choose(settings.user, group)
     addresses = sockets.wanted(settings.listen)
     cpus = tuple(sorted(os.sched_getaffinity(0)))
     settings = _filled(settings, addresses, len(cpus))
@@ -65,6 +66,8 @@ def prepare(settings: Settings) -> Place:
     try:
         folder.lock(account)
         privileges.prepare_folder(Path(settings.control).parent, account, OWN, "--control PATH")
+        if group is not None:
+            _let_in(settings, group)
         _find_orphans(place)
         _secure_addresses(place)
         _check_control(settings.control, [one.pid for one in place.orphans])
@@ -111,6 +114,17 @@ def _check_readable(settings: Settings, account: Account | None) -> None:
                 f"user {account.name} cannot read {blocked.resolve()} ({what}): let it in (chmod o+x for the "
                 f"folders above, chmod -R o+rX for the rest), or use --user root to stay root"
             )
+
+
+def _let_in(settings: Settings, group: int) -> None:
+    """The control socket's group must reach it; the state folder is not for others' eyes."""
+    folder = Path(settings.control).parent
+    barred = privileges.let_in(folder, group, () if folder == Path(settings.state) else OWN)
+    if barred:
+        logger.warning(
+            "members of the group %s cannot reach the control socket, %s bars the way: use --control PATH",
+            *(settings.control_group, barred),
+        )
 
 
 def _find_orphans(place: Place) -> None:

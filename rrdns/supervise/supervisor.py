@@ -58,6 +58,7 @@ class Supervisor:
         self.reload_due = False
         self.opened = 0.0
         self.announced = False
+        self.where = ""
         self.orphans = [one for one in place.orphans if one.is_worker]
         self.orphans_told = 0.0
         self.orphans_stay = False
@@ -81,6 +82,7 @@ class Supervisor:
         elif self.opened:
             self.crew.watch(now, self.forgiven, self._control_serves())
             self._watch_start(now)
+            self._inform(now)
         elif self._control_serves():
             self._open(now)
 
@@ -107,6 +109,7 @@ class Supervisor:
             child.end_if_hung(now, self.forgiven, children.CONTROL_SILENCE)
             if self.reload_due and not child.killed:
                 self.reload_due = False
+                self.notifier.reloading(now, self.board.get(CONTROL, "reloads"))
                 child.signal(signal.SIGHUP)
         else:
             child.end_if_hung(now, self.forgiven, children.CONTROL_LOADING)
@@ -170,7 +173,18 @@ class Supervisor:
         where = ", ".join(ports.text(one) for one in self.place.addresses)
         pids = ", ".join(str(one.pid) for one in self.crew.living())
         logger.info("serving on %s (control pid %d, workers pid %s)", where, self.board.get(CONTROL, "pid"), pids)
-        self.notifier.say("READY=1", f"STATUS=serving on {where}")
+        self.where = where
+        self.notifier.ready(f"serving on {where}")
+
+    def _inform(self, now: float) -> None:
+        """The service manager: the end of a reload, and one line on how things stand."""
+        if not self.announced:
+            return
+        self.notifier.watch_reload(now, self.board.get(CONTROL, "reloads"))
+        missing = sum(1 for post in self.crew.posts if not (post.child and post.child.serves()))
+        faults = [f"{missing} of {len(self.crew.posts)} workers are missing"] if missing else []
+        faults += [] if self._control_serves() else ["control is away: answers stay as they were"]
+        self.notifier.status("; ".join([f"serving on {self.where}", *faults]))
 
     def _send_orphans_home(self, now: float) -> None:
         self.orphans = [one for one in self.orphans if one.lives()]
@@ -204,7 +218,7 @@ class Supervisor:
         self.code = code
         self.ending = time.monotonic()
         self.board.set(SUPERVISOR, "state", STOPPING)
-        self.notifier.say("STOPPING=1")
+        self.notifier.stopping()
         self.crew.signal(signal.SIGTERM)
         self._signal_orphans(signal.SIGTERM)
 

@@ -14,15 +14,16 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from rrdns import __version__
 from rrdns.texts import parse_duration
-from rrdns.ui.config import FORMATS, LEVELS, MAX_WORKERS, listen_address, user_name
+from rrdns.ui.config import FORMATS, LEVELS, MAX_WORKERS, group_name, listen_address, user_name
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction["Parser"]
 
 USAGE = 2
+SHELLS = ("bash", "zsh")
 COMMANDS = (
-    "serve", "demo", "check", "top", "status", "explain", "events", "drain", "disable", "enable", "reload",
-    "import", "export", "schema", "version",
+    "serve", "demo", "check", "top", "status", "explain", "events", "drain", "disable", "enable", "reload", "notify",
+    "import", "export", "schema", "completion", "version",
 )  # fmt: skip
 
 _T = TypeVar("_T")
@@ -154,6 +155,10 @@ def _serving(add: _Adder) -> None:
     )
     serve.add_argument("--state", metavar="DIR", help="where health, overrides and events are kept; `none`: nowhere")
     serve.add_argument("--control", metavar="PATH", help="where the control socket is made")
+    serve.add_argument(
+        "--control-group", metavar="NAME", type=_checked(group_name),
+        help="group whose members may use the control socket (default: the server's own)",
+    )  # fmt: skip
     serve.add_argument("--config", metavar="FILE", help="settings file")
     serve.add_argument(
         "--user", metavar="NAME", type=_checked(user_name),
@@ -267,18 +272,35 @@ def _acting(add: _Adder) -> None:
         talks=True,
     )
     reload.add_argument("--force", action="store_true", help="accept a load that loses more than the guards allow")
+    notify = add(
+        "notify",
+        "try out who is told of transitions",
+        "`test` has the server send a test to every sink of `notify:` in its settings, or to one, and says what came\n"
+        "of it. Exit code 1 where one did not take it.",
+        ("rrdns notify test", "rrdns notify test ops"),
+        "notify:run",
+        talks=True,
+    )
+    notify.add_argument("do", metavar="test", choices=("test",), help="send a test now")
+    notify.add_argument("sink", metavar="SINK", nargs="?", default="", help="only to this one (default: to all)")
 
 
 def _converting(add: _Adder) -> None:
     importer = add(
         "import",
-        "BIND master files to zone files",
-        "Writes one zone YAML file per master file. The zone is the SOA's owner.",
-        ("rrdns import db.example.com", "rrdns import /etc/bind/db.* --out zones/"),
+        "BIND master files, or gdnsd's configuration, to zone files",
+        "Writes one zone YAML file per master file. The zone is the SOA's owner.\n"
+        "Of gdnsd: its zones with DYNA and DYNC as POOL, its resources and service types as pools and checks; what has\n"
+        "no counterpart is listed with its place, and the exit code is 0 all the same if a zone could be written.",
+        ("rrdns import db.example.com", "rrdns import /etc/bind/db.* --out zones/",
+         "rrdns import --from gdnsd /etc/gdnsd --out zones/"),
         "commands:import_files",
         json=False,
+    )  # fmt: skip
+    importer.add_argument("files", metavar="FILE", nargs="+", help="master files, or gdnsd's folder")
+    importer.add_argument(
+        "--from", dest="source", choices=("bind", "gdnsd"), help="whose they are (default: told by what is there)"
     )
-    importer.add_argument("files", metavar="FILE", nargs="+", help="master files")
     importer.add_argument("--out", metavar="DIR", help="where to write (default: one file to standard output)")
     importer.add_argument("--origin", metavar="NAME", help="the zone, where one file does not say it")
     importer.add_argument("--force", action="store_true", help="overwrite files that exist")
@@ -301,6 +323,18 @@ def _converting(add: _Adder) -> None:
         json=False,
     )
     schema.add_argument("--kind", choices=("zone", "pools"), help="only this kind (default: both)")
+    completion = add(
+        "completion",
+        "what Tab offers, for bash and zsh",
+        "Prints the shell's script. Members, pools and services are asked of the running server at each Tab.",
+        ('eval "$(rrdns completion bash)"                                      in ~/.bashrc',
+         "rrdns completion bash > /etc/bash_completion.d/rrdns               for everybody",
+         "rrdns completion zsh > ~/.zfunc/_rrdns                             a folder of $fpath"),
+        "completion:run",
+        json=False,
+    )  # fmt: skip
+    completion.add_argument("shell", metavar="SHELL", nargs="?", choices=SHELLS, help="bash or zsh")
+    completion.add_argument("--names", choices=("members", "pools", "services"), help=argparse.SUPPRESS)
     add(
         "version",
         "which rrdns this is",

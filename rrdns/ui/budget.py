@@ -9,6 +9,12 @@
 takes the longer of the two. After the first failure answers carry `ttl_min`: what was given before lives for `ttl`
 from then, what is given after for `ttl_min` from the moment the host is gone.
 
+With a director, from the moment it takes the host out of its own service: two readings, for a report that takes away
+over half of a pool must stand twice; nothing shortens the TTL before that.
+
+    gone   = 2 * (1.1 * interval + timeout) + publish
+    worst  = gone + ttl
+
 Must not know: files, clocks, health.
 """
 
@@ -17,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rrdns.model import Check, Pool, Service
+from rrdns.model import Check, Director, Pool, Service
 
 JITTER = 1.1
 PUBLISH = 0.2  # from the verdict to the last worker's answers, generously
@@ -58,3 +64,12 @@ def of(service: Service, pool: Pool, checks: Mapping[str, Check]) -> Budget | No
     detect = detection(slowest)[1]
     gone = detect + PUBLISH
     return Budget(slowest, first, detect, gone, max(first + service.ttl, gone + service.ttl_min))
+
+
+def by_director(service: Service, pool: Pool, directors: Mapping[str, Director]) -> tuple[float, float] | None:
+    """(gone, worst) after a director takes a host out, by the slowest that the pool follows. None: it follows none."""
+    used = [directors[one.director] for one in pool.following if one.director in directors]
+    if not used:
+        return None
+    gone = max(2 * (JITTER * one.interval + one.timeout) for one in used) + PUBLISH
+    return gone, gone + service.ttl

@@ -89,8 +89,10 @@ def _amount(amount: object) -> str:
 
 
 def import_files(args: argparse.Namespace) -> int:
-    from rrdns.ui import importer
+    from rrdns.ui import gdnsd_import, importer
 
+    if args.source == "gdnsd" or (args.source is None and len(args.files) == 1 and gdnsd_import.is_folder(args.files[0])):
+        return gdnsd_import.import_gdnsd(args.files, Path(args.out) if args.out else None, args.force)
     return importer.import_files(args.files, Path(args.out) if args.out else None, args.origin, args.force)
 
 

@@ -13,6 +13,7 @@ Must not know: what settings do.
 from __future__ import annotations
 
 import argparse
+import grp
 import ipaddress
 import os
 import pwd
@@ -69,6 +70,15 @@ def user_name(text: str) -> str:
             pwd.getpwnam(text)
         except KeyError:
             raise ValueError(f"there is no user {text!r} (to make one: useradd --system {text})") from None
+    return text
+
+
+def group_name(text: str) -> str:
+    """The name of an existing group."""
+    try:
+        grp.getgrnam(text)
+    except KeyError:
+        raise ValueError(f"there is no group {text!r} (to make one: groupadd --system {text})") from None
     return text
 
 
@@ -164,6 +174,7 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "workers": _whole(0, MAX_WORKERS),
     "state": _text,
     "control": _text,
+    "control_group": lambda value: group_name(_text(value)),
     "user": lambda value: user_name(_text(value)),
     "strict": _flag,
     "log_format": _one_of(*FORMATS),
@@ -175,6 +186,7 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "isolation_hold": _seconds(0, 3600),
     "witness": _several(_address),
     "udp_limit": _whole(512, 4096),
+    "udp_ratio": _whole(0, 100),
     "nsid": _short(128),
     "cookies": _flag,
     "cookie_secret": _secrets,
@@ -190,6 +202,7 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "rrl_exempt": _several(_network),
     "check_concurrency": _whole(1, 65536),
     "command_concurrency": _whole(1, 4096),
+    "metrics_listen": _several(listen_address),
 }
 PATHS = ("zones", "state", "control")
 
@@ -225,6 +238,7 @@ def read(path: Path | None) -> Config:
 
 def parse(file: str, data: bytes) -> dict[str, Any]:
     """Values by key from YAML text; ConfigError lists `file:line:column: key: what is wrong`."""
+    from rrdns.ui import sinks
     from rrdns.zonefile.complaints import Complaints, unknown_key
     from rrdns.zonefile.yaml_nodes import read as read_yaml
 
@@ -236,8 +250,11 @@ def parse(file: str, data: bytes) -> dict[str, Any]:
     for key, value in (top or {}).items():
         if top is None or key.startswith("x-"):
             continue
+        if key == "notify":
+            values[key] = sinks.read(value, top.at(key), complaints, Path(file).parent)
+            continue
         if key not in KEYS:
-            complaints.problem(top.at_key(key), key, unknown_key(key.replace("-", "_"), KEYS))
+            complaints.problem(top.at_key(key), key, unknown_key(key.replace("-", "_"), [*KEYS, "notify"]))
             continue
         try:
             values[key] = KEYS[key](value)

@@ -27,6 +27,8 @@ STYLES = {
     "serving": "green",
     "degraded": "yellow",
     "unknown": "yellow",
+    "fault": "yellow",
+    "stale": "bold red",
     "drained": "cyan",
     "disabled": "cyan",
     "starting": "yellow",

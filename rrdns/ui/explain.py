@@ -59,8 +59,8 @@ def page(told: Json, width: int) -> Iterator[Line]:
         told_at = f", answered at {clean(at)}" if at and at != told.get("name") else ""
         yield styled(("zone  ", WEAK), clean(zone), told_at)
     yield from _reply(told)
-    if told.get("service"):
-        yield from _ttl(told["service"])
+    if told.get("service") or told.get("ttl"):
+        yield from _ttl(told.get("service") or told["ttl"])
     if told.get("pool"):
         yield styled("")
         yield from _pool(told["pool"])
@@ -124,6 +124,8 @@ def _member(name: str, member: Json) -> Iterator[Line]:
     if override:
         since = f", for {duration(override['since'])} now" if override.get("since") is not None else ""
         yield styled(("      operator  ", WEAK), (present.override_phrase(override), "cyan"), since)
+    if member.get("director"):
+        yield styled(("      director  ", WEAK), present.voice_phrase(member["director"]))
     for address in member.get("addresses", ()):
         yield from _address(address)
 

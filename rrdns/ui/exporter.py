@@ -1,6 +1,7 @@
 """`rrdns export`: the answers of this moment as BIND master files. Floor 5, but pure: text out of data.
 
-A POOL name is written with every address that stands in its rings now, each once. Weights, health and the number of
+A POOL name is written with every address that stands in its rings now, each once; a record whose hints follow a pool
+with all of those. Weights, health and the number of
 addresses in one answer have no words in a master file. Must not know: how the rings came to be, files, sockets.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rrdns import wire
+from rrdns import hinting, wire
 from rrdns.answers import AnswerSet, Key, key
 from rrdns.model import Service, Zone
 from rrdns.zonefile import rdata
@@ -22,12 +23,15 @@ Line = tuple[int, int, str]  # type, TTL, rdata text
 def master_file(zone: Zone, sets: Mapping[Key, AnswerSet | None], head: str = "") -> str:
     """One zone. `sets` is the table the workers answer from; `head` becomes comments at the top."""
     services = {one.name: one for one in zone.services}
+    hinted = {(one.rrset.name, one.rrset.type) for one in zone.hinted}
     lines: dict[bytes, list[Line]] = {name: [] for name in services}
     notes: dict[bytes, str] = {}
     for one in zone.rrsets:
         if one.name in services and one.type in (wire.A, wire.AAAA):
             continue  # never answered: the ring is
-        texts = [(one.type, one.ttl, rdata.to_text(one.type, data)) for data in one.rdatas]
+        ring = sets.get(key(one.name, one.type)) if (one.name, one.type) in hinted else None
+        rdatas, ttl = (hinting.hinted_rdatas(ring), hinting.ttl_of(ring)) if ring else (one.rdatas, one.ttl)
+        texts = [(one.type, ttl, rdata.to_text(one.type, data)) for data in rdatas]
         lines.setdefault(one.name, []).extend(texts)
     for service in services.values():
         found = list(_ring_lines(service, sets))

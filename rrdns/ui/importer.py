@@ -37,22 +37,22 @@ def import_files(paths: Sequence[str | Path], out: Path | None, origin: str | No
     for at, path in enumerate(paths, 1):
         source = read_file(Path(path), asked)
         count = f"[{at}/{len(paths)}] " if len(paths) > 1 else ""
-        failed |= not _deliver(source, out, force, done, count)
+        failed |= not deliver(source, out, force, done, count)
     return int(failed)
 
 
-def _deliver(source: Source, out: Path | None, force: bool, done: dict[bytes, str], count: str) -> bool:
+def deliver(source: Source, out: Path | None, force: bool, done: dict[bytes, str], count: str) -> bool:
     """Write or print one zone; whether all of the file was imported."""
     target = _place(source, out, force, done) if source.usable else None
     if target is not None or (source.usable and out is None):
         head = [f"Imported from {source.path} by rrdns {__version__}", *source.notes]
         head += [f"NOT imported: {fault}" for fault in source.faults]
-        text = zone_yaml(source.zone, source.rrsets, "\n".join(head), yaml_stem(source.zone)[1])
+        text = zone_yaml(source.zone, source.rrsets, "\n".join(head), yaml_stem(source.zone)[1], source.more)
         try:
             if target is None:
                 sys.stdout.write(text)
             else:
-                _write(target, text)
+                write(target, text)
                 done[source.zone] = source.path
         except OSError as error:
             source.faults.append(f"{source.path}: {target or 'stdout'} can't be written: {error.strerror}")
@@ -60,8 +60,8 @@ def _deliver(source: Source, out: Path | None, force: bool, done: dict[bytes, st
     for line in [*source.faults, *(f"{source.path}: {note}" for note in source.notes)]:
         _say(line)
     if target is not None:
-        names = len({one.name for one in source.rrsets})
-        records = sum(len(one.rdatas) for one in source.rrsets)
+        names = len({one.name for one in source.rrsets} | source.more.keys())
+        records = sum(len(one.rdatas) for one in source.rrsets) + sum(map(len, source.more.values()))
         zone = wire.name_to_text(source.zone)
         print(f"{count}{source.path} -> {target}: {zone} {names} names, {records} records", flush=True)
     elif out is not None:
@@ -87,7 +87,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _write(target: Path, text: str) -> None:
+def write(target: Path, text: str) -> None:
     """Whole or not at all: a server may be watching the directory (it reads no file that starts with a dot)."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from rrdns import schedulers, zonefile
 from rrdns.control import files
-from rrdns.model import DataSet, Pool, Problem, Service
+from rrdns.model import DataSet, Place, Pool, Problem, Service
 from rrdns.texts import percent, plural
 from rrdns.ui import budget, config
 from rrdns.ui.budget import Budget
@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = zonefile.load(read.files, read.mtimes)
     problems = sorted({*read.problems, *loaded.problems}) if read.files else sorted(read.problems or loaded.problems)
     dataset = loaded.dataset if not any(not problem.warning for problem in problems) else None
+    problems += lacking(dataset, str(folder)) if dataset else []
     if args.json:
         print(json.dumps(as_json(problems, dataset), indent=2))
     else:
@@ -37,6 +38,16 @@ def run(args: argparse.Namespace) -> int:
     if not read.files and read.problems:
         return USAGE
     return PROBLEMS if dataset is None or (args.strict and problems) else FINE
+
+
+def lacking(dataset: DataSet, folder: str) -> list[Problem]:
+    """Checks that this user on this machine could not make at all: the server's user may be another."""
+    if not any(one.type in ("icmp", "grpc") for one in dataset.checks.values()):
+        return []  # and what asks hosts is not loaded
+    from rrdns.checks import missing
+
+    found = ((name, missing(one)) for name, one in sorted(dataset.checks.items()))
+    return [Problem(Place(folder), f"checks.{name}", f"here: {text}", warning=True) for name, text in found if text]
 
 
 def _print(problems: list[Problem], dataset: DataSet | None) -> None:
@@ -63,6 +74,7 @@ def summary(problems: list[Problem], dataset: DataSet | None) -> Cell:
             plural(len(dataset.pools), "pool"),
             plural(sum(len(pool.members) for pool in dataset.pools.values()), "member"),
             plural(len(dataset.checks), "check"),
+            *([plural(len(dataset.directors), "director")] if dataset.directors else []),
         )
     )
     return (f"{counted}: fine{warnings}", "bold yellow" if warnings else "bold green")
@@ -75,14 +87,23 @@ def failover_lines(dataset: DataSet) -> Iterator[str]:
     """A line for each name served from a pool."""
     for service, pool in _services(dataset):
         found = budget.of(service, pool, dataset.checks)
-        yield f"{name_to_text(service.name)} (pool {pool.name}): {_words(service, pool, found)}"
+        words = [_words(service, pool, found)] if found is not None or not pool.following else []
+        if led := budget.by_director(service, pool, dataset.directors):
+            names = ", ".join(dict.fromkeys(one.director for one in pool.following))
+            out_of = f"out of our answers after {led[0]:.1f} s at most, and out of caches after {led[1]:.1f} s at most"
+            words.append(f"a host that its director ({names}) takes out is {out_of}")
+        yield f"{name_to_text(service.name)} (pool {pool.name}): {'; '.join(words)}"
 
 
 def share_lines(dataset: DataSet) -> Iterator[str]:
     """A line for each name whose members have different weights: what they are due, and where a ring can't give it."""
     for service, pool in _services(dataset):
         weights = [member.weight for member in pool.members]
-        if service.scheduler != "wrr" or len({weight for weight in weights if weight}) < 2:
+        if (
+            service.scheduler != "wrr"
+            or pool.weight_from == "director"
+            or len({weight for weight in weights if weight}) < 2
+        ):
             continue
         wanted = schedulers.shares(weights, 1, service.scheduler)
         slots = schedulers.ring(weights, service.answers, service.scheduler)
@@ -111,7 +132,7 @@ def _services(dataset: DataSet) -> Iterator[tuple[Service, Pool]]:
 def _words(service: Service, pool: Pool, found: Budget | None) -> str:
     if found is None:
         return "no check, so a dead host is answered until someone drains it"
-    if len(pool.members) < 2:
+    if len(pool.members) == 1:
         return "one member only, so there is nobody to fail over to"
     check = found.check
     more = f", then {check.fall - 1} more" if check.fall > 1 else ""

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,8 @@ _NOWHERE = wire.name_from_text("no-origin.invalid.")
 
 @dataclass(slots=True)
 class Source:
-    """What one master file said. `faults` are lines for the operator; `zone` is empty if it could not be told."""
+    """What one master file said. `faults` are lines for the operator; `zone` is empty if it could not be told. `more`:
+    records with words of our own, by owner, from whoever reads another program's types."""
 
     path: str
     zone: bytes = b""
@@ -40,10 +41,14 @@ class Source:
     notes: list[str] = field(default_factory=list)
     usable: bool = True
     gave_up: bool = False
+    more: dict[bytes, list[Mapping[str, str | int]]] = field(default_factory=dict)
 
 
-def read_file(path: Path, origin: bytes = b"") -> Source:
-    """Read one master file. `origin` is the zone where the operator said it."""
+def read_file(
+    path: Path, origin: bytes = b"", prepare: Callable[[str], str] = str, default_ttl: int | None = None
+) -> Source:
+    """Read one master file. `origin` is the zone where the operator said it. `prepare` may change the text, line by
+    line; `default_ttl` is for records before any $TTL."""
     shown = str(path)
     try:
         data = path.read_bytes()
@@ -52,12 +57,13 @@ def read_file(path: Path, origin: bytes = b"") -> Source:
     # Bytes above 127 stand for themselves in a master file; as escapes they reach dnspython untouched, which would
     # otherwise want UTF-8 and turn names into their xn-- form.
     text = "".join([chr(byte) if byte < 128 else f"\\{byte:03d}" for byte in data])
+    text = prepare(text)
     base = origin or zone_of_master(path.name) or _NOWHERE
-    source = _read(path, text, base)
+    source = _read(path, text, base, default_ttl)
     apexes = sorted({one.name for one in source.rrsets if one.type == wire.SOA})
     if len(apexes) == 1 and apexes[0] != base and not origin and not wire.is_within(apexes[0], _NOWHERE):
         base = apexes[0]
-        source = _read(path, text, base)
+        source = _read(path, text, base, default_ttl)
     source.zone = base
     doubt = _no_zone(source, apexes, origin)
     if doubt and source.usable:
@@ -83,14 +89,14 @@ def _no_zone(source: Source, apexes: Sequence[bytes], origin: bytes) -> str:
     return ""
 
 
-def _read(path: Path, text: str, base: bytes) -> Source:
+def _read(path: Path, text: str, base: bytes, default_ttl: int | None) -> Source:
     """Read with relative names under `base`. $INCLUDE is relative to the file, or to the current directory."""
     folder = path.absolute().parent
     missing = []
     for directory, shown in ((folder, path.parent), (Path.cwd(), Path())):
         try:
             with contextlib.chdir(directory):
-                return _read_here(path, text, base, shown)
+                return _read_here(path, text, base, shown, default_ttl)
         except FileNotFoundError as fault:
             missing.append(str(fault.filename))
     fault_text = (
@@ -100,7 +106,7 @@ def _read(path: Path, text: str, base: bytes) -> Source:
     return Source(str(path), faults=[fault_text], usable=False)
 
 
-def _read_here(path: Path, text: str, base: bytes, folder: Path) -> Source:
+def _read_here(path: Path, text: str, base: bytes, folder: Path, default_ttl: int | None) -> Source:
     import dns.exception
     import dns.name
     import dns.rdataclass
@@ -112,6 +118,8 @@ def _read_here(path: Path, text: str, base: bytes, folder: Path) -> Source:
         dns.tokenizer.Tokenizer(text, str(path)), dns.rdataclass.IN, collector.transaction(), allow_include=True
     )
     reader.current_origin = reader.last_name = dns.name.from_wire(base, 0)[0]
+    if default_ttl is not None:
+        reader.default_ttl, reader.default_ttl_known = default_ttl, True
     reader.collector = collector
     collector.reader = reader
     collector.lines = text.splitlines()

@@ -135,6 +135,8 @@ def _address(one: Json) -> AddressRow:
 def check_phrase(check: Json) -> str:
     """`web: up (HTTP 200 in 3ms, 1s ago)`; while a counter runs also `2 failures so far` or `1 of 3 successes`."""
     last = clean(check.get("reason", ""))
+    if check.get("at"):
+        last += f", asked at {clean(check['at'])}"
     if check.get("took"):
         last += f" in {duration(check['took'])}"
     if check.get("seen_age") is not None:
@@ -188,6 +190,54 @@ def _service(name: str, one: Json, pool: Json) -> ServiceRow:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class DirectorRow:
+    """One director: `age` of its last table in seconds, `took` its last question."""
+
+    name: str
+    type: str
+    state: str
+    age: float | None
+    took: float | None
+    servers: int
+    reason: str
+
+    @property
+    def phrase(self) -> str:
+        """`lvs1 (ipvs): 12 servers, read 1s ago in 3ms`, or why it can't be read."""
+        seen = f"read {duration(self.age)} ago" if self.age is not None else "never read"
+        if self.took is not None and self.state == "up":
+            seen += f" in {duration(self.took)}"
+        words = [f"{plural(self.servers, 'server')}" if self.age is not None else "", seen, self.reason]
+        return f"{self.name} ({self.type}): " + ", ".join(word for word in words if word)
+
+
+def directors(status: Json) -> list[DirectorRow]:
+    return [
+        DirectorRow(
+            clean(name),
+            clean(one.get("type", "")),
+            str(one.get("state", "unknown")),
+            one.get("age"),
+            one.get("took"),
+            one.get("servers") or 0,
+            clean(one.get("reason", "")),
+        )
+        for name, one in status.get("directors", {}).items()
+    ]
+
+
+def voice_phrase(voice: Json) -> str:
+    """`lvs1: up (up at lvs1), weight 10, 4 active, 1 inactive`."""
+    words = [
+        f"{clean(voice.get('name') or 'director')}: {clean(voice.get('word', '?'))} ({clean(voice.get('why', ''))})"
+    ]
+    if voice.get("weight") is not None:
+        words.append(f"weight {voice['weight']}")
+    words += [f"{voice[kind]} {kind}" for kind in ("active", "inactive") if voice.get(kind) is not None]
+    return ", ".join(words)
+
+
 def alarms(status: Json) -> Iterator[Cell]:
     """What someone must know first, worst first; most often nothing."""
     reload = status.get("reload", {})
@@ -210,6 +260,10 @@ def alarms(status: Json) -> Iterator[Cell]:
     if isolation.get("held"):
         left = f" (for {duration(isolation['left'])} more)" if isolation.get("left") is not None else ""
         yield f"self-isolation: the last states are held{left}: {clean(isolation.get('why', ''))}", WARN
+    for row in directors(status):
+        if row.state in ("stale", "fault"):
+            holds = "its last word has no vote any more" if row.state == "stale" else "its last word holds"
+            yield f"director {row.name} {row.state}: {row.reason}" + (f"; {holds}" if row.age is not None else ""), WARN
     for name, pool in status.get("pools", {}).items():
         if pool.get("state") in ("down", "panic"):
             why = clean(pool.get("why", ""))
@@ -251,6 +305,10 @@ def title_words(status: Json) -> list[str]:
     words = [f"rrdns {clean(status.get('version', '?'))}", f"{rate(status.get('qps') or 0.0)} q/s", of]
     if restarts:
         words[-1] += f" ({plural(restarts, 'restart')})"
+    told = directors(status)
+    if told:
+        read = sum(row.state == "up" for row in told)
+        words.append(f"{read} of {plural(len(told), 'director')}" if read < len(told) else plural(read, "director"))
     words.append(f"up {duration(status.get('uptime') or 0.0)}")
     return words
 

@@ -96,9 +96,33 @@ def page(status: Json, width: int) -> Iterator[Line]:
     if members:
         yield from table(MEMBERS, [cells for row in members for cells in _member_cells(row)], width)
         yield styled("")
+    for director in present.directors(status):
+        yield styled(("director ", WEAK), (director.state, state_style(director.state)), f" {director.phrase}")
+    yield from _sinks(status)
+    yield from _notes(status)
     zones = status.get("zones", {})
     listed = ", ".join(f"{clean(name)} (serial {zone.get('serial')})" for name, zone in list(zones.items())[:MANY])
     yield styled(("zones: ", WEAK), listed + (f" and {len(zones) - MANY} more" if len(zones) > MANY else ""))
+
+
+def _sinks(status: Json) -> Iterator[Line]:
+    """Who should be told of transitions and can't be."""
+    for name, sink in status.get("notify", {}).items():
+        words = [f"{count(sink.get('waiting') or 0)} waiting"] if sink.get("waiting") else []
+        words += [f"{count(sink['dropped'])} dropped"] if sink.get("dropped") else []
+        if sink.get("state") == "failing":
+            since = f" for {duration(sink['since'])}" if sink.get("since") is not None else ""
+            text = f"{clean(name)} ({clean(sink.get('where', ''))}): {', '.join([*words, clean(sink.get('why', ''))])}"
+            yield styled(("notify ", WEAK), (f"failing{since}", ALARM), f" {text}")
+        elif words:
+            yield styled(("notify ", WEAK), f"{clean(name)}: {', '.join(words)}")
+
+
+def _notes(status: Json) -> Iterator[Line]:
+    """What is odd in directors' tables: entries refused, directors that disagree."""
+    for name, pool in status.get("pools", {}).items():
+        for note in (pool.get("following") or {}).get("notes", ()):
+            yield styled((f"  pool {clean(name)}: {clean(note)}", "yellow"))
 
 
 def _whereabouts(status: Json) -> list[str]:
