@@ -9,15 +9,19 @@ The floors. A module imports only from lower ones (`tests/test_floors.py` holds 
 pure: no socket, no file, no clock, no await, `now` is an argument.
 
     5  cli  ui/                                    what people touch: a module a command, top, the demo
-    4  supervise/  control/  server/  checks/      the three processes and the probes: sockets, files, clocks
+    4  supervise/  control/  server/              the three processes: sockets, files, clocks
+       checks/  directors/  notify/                probes, tables that are read, what is sent out
        board  settings  log  texts                 what they share
     3  roster/                                     the one stateful object
-    2  render  failover  isolation                 who serves, and the bytes for it
-    1  zonefile/  health  schedulers               YAML -> model, rise/fall, ring order
+    2  render  hinting                             the bytes of an answer
+       failover  schemes  substitutes  isolation   who serves
+    1  zonefile/  health                           YAML -> model, rise/fall
+       schedulers  sticky  connections             ring order; who gets how much of it
+       correction  slow_start
     0  model  probes  wire  answers  link          facts, names, questions, rings
 
-`server/respond`, `recall`, `table`, `staging`, `settling`, `rings`, `edns`, `cookies` and `limiter` stand apart: the
-workers' half, pure, and need only floor 0.
+`server/respond`, `recall`, `bodies`, `client_network`, `table`, `staging`, `settling`, `rings`, `edns`, `cookies` and
+`limiter` stand apart: the workers' half, pure, and need only floor 0.
 
 The words: a *Pool* has *Members*; a *Service* is a name whose addresses come from a pool; a *Check*
 aimed at an address is a *Target*; one attempt gives a *Result*; results make *Health*; the *Roster*

@@ -25,12 +25,13 @@ APART = -1
 
 FLOORS = {
     0: "model probes wire answers link",
-    1: "zonefile health schedulers notify.notices notify.sinks notify.collector notify.queue",
-    2: "render hinting failover isolation",
+    1: "zonefile health schedulers connections correction slow_start sticky notify.notices notify.sinks notify.collector notify.queue",
+    2: "render hinting schemes substitutes failover isolation",
     3: "roster control.counters control.reports control.serials ui.budget control.measures",
     4: "supervise server control checks directors board settings log texts notify",
     5: "cli __main__ ui",
-    APART: "server.respond server.recall server.table server.settling server.staging server.rings server.edns server.cookies server.limiter",
+    APART: "server.respond server.recall server.bodies server.client_network server.table server.settling "
+    "server.staging server.rings server.edns server.cookies server.limiter",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 
@@ -38,7 +39,7 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.spl
 _PURE = """
     __future__ abc array base64 binascii bisect collections contextlib copy dataclasses decimal difflib enum
     fractions functools hashlib heapq ipaddress itertools json math numbers operator re shlex string struct
-    textwrap types typing unicodedata
+    textwrap types typing unicodedata zlib
 """
 PURE = set(_PURE.split())
 ALSO = {

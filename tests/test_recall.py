@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_zone import ZONE, addresses, key, name, question, small_zone
@@ -122,6 +123,26 @@ def test_a_flood_of_names_cannot_fill_the_memory() -> None:
     for at in range(recall.BELOW + 10):
         one.reply(question("nothing.lb.example.com.", 1000 + at, edns=1232), True)
     assert len(one.recall._shells) <= recall.SHELLS and len(one.recall._below) <= recall.BELOW
+
+
+def test_what_is_forgotten_goes_bit_by_bit_and_never_adds_up() -> None:
+    one = table()
+    for turn in range(20):
+        for at in range(50):
+            one.reply(question(f"n{turn}x{at}.lb.example.com.", edns=1232), True)
+        one.forget()
+        assert not one.recall.memo and sum(map(len, one.recall._old)) <= 50 + 13
+    for at in range(30):
+        one.reply(question(f"last{at}.lb.example.com.", edns=1232), True)
+    assert not one.recall._old
+
+
+def test_a_full_memory_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall, "MEMO_SIZE", 10)
+    one = table()
+    for at in range(25):
+        one.reply(question(f"n{at}.lb.example.com.", edns=1232), True)
+    assert len(one.recall.memo) == 5 and len(one.recall._old) <= 1
 
 
 def test_a_long_packet_is_not_remembered() -> None:

@@ -1,4 +1,4 @@
-"""The network a question comes from, for rings in which a client always finds the same slot (`sh`). Floor 0 only.
+"""The network a question comes from, for rings in which a client always finds the same slot (`sh`). Needs only floor 0.
 
 Pure. It is the Client Subnet option's (RFC 7871) where a resolver sends one, else the sender's own address; of both
 no more than a /24 or a /56 counts, so that a household or an office is one client. Nothing is worked out before a

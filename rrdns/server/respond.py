@@ -18,6 +18,7 @@ from __future__ import annotations
 from rrdns import wire
 from rrdns.answers import AUTHORITATIVE, Body
 from rrdns.server import edns
+from rrdns.server.bodies import dname_of, name_at, with_owner, without
 from rrdns.server.client_network import ClientNetwork
 from rrdns.server.cookies import Cookies
 from rrdns.server.edns import Asked, Asker, Policy, with_options
@@ -234,11 +235,11 @@ class AnswerTable(Table):
         data, counts, flags = body.data, body.counts, body.flags
         at = 0  # where the last body begins in `data`
         seen = {query.name}
-        dnames: set[bytes] = {_dname_of(body)}
+        dnames: set[bytes] = {dname_of(body)}
         zone = self.zone_of(query.name)
         told = ring.options
         while body.alias >= 0 and len(seen) <= MAX_CHASE:
-            target = _name_at(data, at + body.alias)
+            target = name_at(data, at + body.alias)
             if target in seen or self.zone_of(target) is not zone:
                 break
             seen.add(target)
@@ -248,12 +249,12 @@ class AnswerTable(Table):
             body = network.take(ring)
             if target + body.data[2:] in dnames:
                 break  # the DNAME that was asked for led here, and stands in the reply
-            dname = _dname_of(body)
+            dname = dname_of(body)
             if dname in dnames:
-                body = _without(body, dname)
+                body = without(body, dname)
             dnames.add(dname)
             at = len(data)
-            data += _with_owner(body, position)
+            data += with_owner(body, position)
             counts = (counts[0] + body.counts[0], counts[1] + body.counts[1], counts[2] + body.counts[2])
             flags = flags & 0xFFF0 | body.flags & 0x000F
         if subnet is not None:
@@ -282,7 +283,7 @@ class AnswerTable(Table):
         done = set()
         for offset in body.extra:
             position = end + at + offset
-            name = _name_at(data, at + offset)
+            name = name_at(data, at + offset)
             if name in done or position > MAX_POINTER:
                 continue
             done.add(name)
@@ -293,7 +294,7 @@ class AnswerTable(Table):
                 more = network.take(ring)
                 good = more.flags == AUTHORITATIVE and more.counts[0] and more.alias < 0
                 if good and len(data) + len(more.data) <= room:
-                    data += _with_owner(more, position)
+                    data += with_owner(more, position)
                     added += more.counts[0]
         return data, added
 
@@ -326,38 +327,3 @@ def _questionless(packet: bytes, options: bytes, good: bool) -> bytes:
 def _bare(packet: bytes, rcode: int) -> bytes:
     """A reply of a header alone: opcode and RD as asked (RFC 1035 section 4.1.1); it can't amplify."""
     return packet[:2] + bytes((0x80 | packet[2] & 0x79, rcode)) + bytes(8)
-
-
-def _dname_of(body: Body) -> bytes:
-    """The DNAME record a body of `Table._rewritten` begins with; empty for any other body."""
-    if body.owners:
-        return body.data[: body.owners[0]]
-    return body.data if body.flags & 0x000F == wire.YXDOMAIN else b""
-
-
-def _without(body: Body, dname: bytes) -> Body:
-    """The body less its DNAME: the reply has that already, and no record stands in it twice (RFC 2181 section 5)."""
-    size = len(dname)
-    if not size:
-        return body
-    answers, authority, additional = body.counts
-    owners = tuple(at - size for at in body.owners)
-    alias = body.alias - size if body.alias >= 0 else -1
-    return Body(body.flags, (answers - 1, authority, additional), body.data[size:], owners, alias)
-
-
-def _name_at(data: bytes, at: int) -> bytes:
-    """The uncompressed name that stands at `at`, lower-case."""
-    start = at
-    while data[at]:
-        at += data[at] + 1
-    return data[start : at + 1].lower()
-
-
-def _with_owner(body: Body, position: int) -> bytes:
-    """The body's records with owners that point to `position` in the message instead of to the question."""
-    pointer = (0xC000 | position).to_bytes(2, "big")
-    data = bytearray(body.data)
-    for at in body.owners:
-        data[at : at + 2] = pointer
-    return bytes(data)
