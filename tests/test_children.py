@@ -66,7 +66,7 @@ def test_three_deaths_in_ten_seconds_are_a_loop() -> None:
     place = post()
     assert [place.bury(now, lived=1.0) for now in (100.0, 104.0, 109.9)] == [1, 2, 3]
     assert place.bury(115.0, lived=1.0) == 2
-    assert [children.pause_after(deaths) for deaths in (1, 2, 3, 4, 5, 6, 7, 99)] == [0, 0, 0.2, 0.4, 0.8, 1.6, 2, 2]
+    assert [children.pause_after(deaths) for deaths in (1, 2, 3, 4, 5, 6, 99)] == [0, 0, 0.1, 0.2, 0.4, 0.5, 0.5]
 
 
 def test_parking_gets_longer_until_a_long_life() -> None:
