@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,16 +99,22 @@ class MailSink:
 
         def login(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
             fine = isinstance(data, LoginPassword) and data.password == password.encode()
-            return AuthResult(success=fine)
+            return AuthResult(success=fine, handled=fine)
 
         more: Json = {"authenticator": login, "auth_required": True} if password else {}
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
         self._controller = Controller(
-            Handler(), hostname="127.0.0.1", port=0, tls_context=context, require_starttls=context is not None, **more
+            Handler(),
+            hostname="127.0.0.1",
+            port=self.port,
+            ready_timeout=60,
+            tls_context=context,
+            require_starttls=context is not None,
+            **more,
         )
-        # the controller asks its own port for a sign of life, and with port 0 does not know it
-        self._controller._trigger_server = lambda: None  # type: ignore[method-assign]
         self._controller.start()
-        self.port = self._controller.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
 
     def texts(self) -> list[str]:
         return [

@@ -162,6 +162,17 @@ def test_in_the_end_every_sink_knows_the_truth(steps: list[tuple[int, str, float
     assert {key[1] for key in one.told} == {name for name, word in truth.items() if word != "up"}
 
 
+def test_failovers_of_one_step_do_not_melt_into_one() -> None:
+    one = Collector(1.0, 5.0)
+    one.hear(notice("web", "tier 2", "tier 1", "failover"), 0.0)
+    one.hear(notice("web", "served by backup", "served by its own", "failover"), 0.0)
+    one.hear(notice("web", "tier 3", "tier 2", "failover"), 0.5)
+    assert {(told.before, told.after) for told in one.take(2.0)} == {
+        ("tier 1", "tier 3"),
+        ("served by its own", "served by backup"),
+    }
+
+
 # ---------------------------------------------------------------- the queue
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -193,9 +194,9 @@ class Metrics:
             rows["rrdns_service_ttl_seconds"].append((names, roster.ttls[owner][0]))
         for apex, zone in roster.dataset.zones.items():
             rows["rrdns_zone_serial"].append(((wire.name_to_text(apex),), zone.serial))
-        for word in ("drain", "disable"):
-            number = sum(one.word == word for one in roster.overrides)
-            rows["rrdns_overrides"].append(((word,), number))
+        words = Counter({"drain": 0, "disable": 0})
+        words.update(one.word for one in roster.overrides)
+        rows["rrdns_overrides"] += [((word,), number) for word, number in words.items()]
         guard = roster.verdicts.guard
         rows["rrdns_isolation_held"].append(((), isolation.holding(guard)))
         rows["rrdns_isolation_holds_total"].append(((), guard.holds))

@@ -71,23 +71,24 @@ class Apart:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._busy: threading.Thread | None = None
+        self._busy = False
 
     async def run(self, work: Callable[[Grip], T], within: float) -> T:
         """What `work` returns or raises; Failed when it takes longer than `within` seconds."""
-        if self._busy is not None and self._busy.is_alive():
+        if self._busy:
             raise Failed("the try before this one still hangs: a name server or a file system that does not answer?")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         grip = Grip()
 
         def whole() -> None:
+            how: Callable[..., None] = done.set_result
             try:
-                found = work(grip)
+                found: object = work(grip)
             except BaseException as error:
-                tell(done.set_exception, error)
-            else:
-                tell(done.set_result, found)
+                how, found = done.set_exception, error
+            self._busy = False
+            tell(how, found)
 
         def tell(how: Callable[..., None], what: object) -> None:
             try:
@@ -95,8 +96,12 @@ class Apart:
             except RuntimeError:
                 pass  # the loop has ended, and with it who wanted to know
 
-        self._busy = threading.Thread(target=whole, name=f"notify {self._name}", daemon=True)
-        self._busy.start()
+        self._busy = True
+        try:
+            threading.Thread(target=whole, name=f"notify {self._name}", daemon=True).start()
+        except RuntimeError as error:
+            self._busy = False
+            raise Failed(f"no thread can be started: {error}") from None
         try:
             async with asyncio.timeout(within):
                 return await asyncio.shield(done)

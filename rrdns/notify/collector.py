@@ -56,11 +56,14 @@ class Collector:
 
     def hear(self, notice: Notice, now: float) -> None:
         key = notice.key
-        held = self._held.get(key)
+        held, old = self._held.get(key), self._open.get(key)
+        known = held.notice if held else old
+        if known is not None and known.after == notice.after and notice.subject not in STATELESS:
+            return  # said twice
         if held is not None:
             held.notice, held.last = joined(held.notice, notice), now
             return
-        if key not in self._open:
+        if old is None:
             if self.collecting >= MOST:
                 self.lost += 1
                 return
@@ -70,7 +73,6 @@ class Collector:
         if not self._open:
             self._first = now
         self._last = now
-        old = self._open.get(key)
         self._open[key] = joined(old, notice) if old else notice
 
     def deadline(self) -> float | None:
@@ -106,8 +108,7 @@ class Collector:
             self.told[notice.key] = notice
         else:
             self.told.pop(notice.key, None)
-        if notice.subject not in STATELESS:
-            self._past.setdefault(notice.key, deque(maxlen=BURST)).append(now)
+        self._past.setdefault(notice.key, deque(maxlen=BURST)).append(now)
 
     def _often(self, key: Key, now: float) -> bool:
         past = self._past.get(key)

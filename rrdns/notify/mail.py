@@ -8,7 +8,6 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime
 
@@ -89,8 +88,7 @@ def composed(sink: Sink, message: Message) -> EmailMessage:
     mail["To"] = ", ".join(sink.to)
     mail["Subject"] = plain(title(message), 200)
     mail["Date"] = format_datetime(localtime())
-    domain = Address(addr_spec=sink.sender).domain or own_name()
-    mail["Message-ID"] = f"<{message.id}@{domain}>"
+    mail["Message-ID"] = f"<{message.id}@{sink.sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
     mail["X-Rrdns-Server"] = message.host
     mail.set_content(f"{title(message)}\n\n{text(message)}\n")
@@ -106,7 +104,7 @@ def _failure(error: smtplib.SMTPException) -> Failed:
         code, why = next(iter(error.recipients.values()))
         return Failed(f"every recipient was refused: {_said(code, why)}", refused=code >= 500)
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        return Failed("it closed the connection")
+        return Failed("timed out" if "timed out" in str(error) else "it closed the connection")
     return Failed(plain(str(error), 200))
 
 

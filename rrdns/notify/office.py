@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from rrdns import log
@@ -60,6 +60,7 @@ class Office:
         self._outbox = outbox
         self._clock = clock
         self._wake = asyncio.Event()
+        self._subjects = {subject for post in self.posts.values() for subject in post.sink.on}
         self._begun = False
 
     # ------------------------------------------------------------------ start and end
@@ -93,22 +94,36 @@ class Office:
     # ------------------------------------------------------------------ hearing
 
     def begin(self, picture: Picture) -> None:
-        """The server serves: from now on events are heard. What changed while nobody listened is told first."""
+        """The server serves, or other files are in force: from now on events are heard. What changed while nobody
+        listened is told; what a sink does not want to hear of any more is forgotten."""
         now = self._clock.moment()
-        self._begun = True
+        subjects = {subject for subject, _ in picture}
         for post in self.posts.values():
-            told = post.collector.told
-            for key in {*told, *picture}:
+            told = dict(post.collector.told)
+            for key, notice in told.items():
+                if not post.sink.wants(notice) or self._is_history(notice, subjects, picture):
+                    del post.collector.told[key]
+            self._outbox.keep_told(post.sink.name, told, post.collector.told)
+            told = dict(post.collector.told)
+            for key in {*(key for key in told if key[0] in subjects), *picture}:
                 word, why = picture.get(key, ("absent", "it is there no more"))
                 last = told[key].after if key in told else None
                 notice = Notice(now.wall, *key, last or _WELL.get(key[0], "ok"), clean(word), clean(why))
                 if is_news(last, notice) and post.sink.wants(notice):
                     post.collector.hear(notice, now.mono)
+        self._begun = True
         self._wake.set()
+
+    def _is_history(self, notice: Notice, subjects: Collection[str], picture: Picture) -> bool:
+        """Of what is in no picture: whether it was told by a process before this one, which began anew, or of a pool
+        that there is not any more. Should it still be so, there will be an event."""
+        if notice.subject in subjects:
+            return False
+        return not self._begun or bool(notice.pool and ("pool", notice.pool) not in picture)
 
     def tell(self, event: Event) -> None:
         """The door for events; before `begin` they are not heard."""
-        if self._begun and self.posts:
+        if self._begun and event.subject in self._subjects:
             try:
                 self._hear(event)
             except Exception:
@@ -236,6 +251,9 @@ class Office:
             said = await post.sender.send(message)
         except Failed as error:
             return {**answer, "ok": False, "said": str(error), "took": time.monotonic() - begun}
+        except Exception as error:
+            log.logger.exception("notify: sink %s: internal error", sink.name)
+            return {**answer, "ok": False, "said": f"internal error: {error!r}", "took": time.monotonic() - begun}
         if post.queue.failures:  # what waits need not wait for its time
             post.queue.next_try = float("-inf")
             post.wake.set()

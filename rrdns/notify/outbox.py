@@ -13,6 +13,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from rrdns.notify.queue import Entry
 
 RETRY = 3.0
 BUSY = 5.0  # seconds to wait for the store's own writing
+_WRONG = (ValueError, TypeError, LookupError, AttributeError)
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS notify_outbox(id INTEGER PRIMARY KEY, sink TEXT NOT NULL, boot TEXT, mono REAL, wall REAL,
@@ -31,8 +33,17 @@ CREATE TABLE IF NOT EXISTS notify_told(sink TEXT, subject TEXT, name TEXT, data 
     PRIMARY KEY(sink, subject, name)) WITHOUT ROWID;
 """
 
-Row = tuple[int, str, str, float, float, str]
 Told = tuple[str, str, str]
+"""Sink, subject and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry as it was put in."""
+
+    sink: str
+    at: Moment
+    notices: tuple[Notice, ...]
 
 
 class Outbox:
@@ -45,7 +56,7 @@ class Outbox:
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
         self._rows: dict[int, Row] = {}
-        self._told: dict[Told, str] = {}
+        self._told: dict[Told, Notice] = {}
         self._dirty_rows: set[int] = set()
         self._dirty_told: set[Told] = set()
         self._number = 0
@@ -63,8 +74,7 @@ class Outbox:
         except (OSError, sqlite3.Error) as error:
             self._fail(error)
             return
-        self._rows = {row[0]: row for row in rows}
-        self._told = told
+        self._rows, self._told = rows, told
         self._number = max(self._rows, default=0)
 
     async def close(self) -> None:
@@ -75,30 +85,16 @@ class Outbox:
         self._thread.shutdown(wait=False)
 
     def entries(self) -> list[Entry]:
-        """What was kept, oldest first; what can't be understood is left out."""
+        """What was kept, oldest first."""
         now = self._clock.moment()
-        found = []
-        for row in sorted(self._rows.values()):
-            try:
-                notices = tuple(known(one) for one in json.loads(row[5]))
-                made = now.of(float(row[3]), Moment(str(row[2]), float(row[3]), float(row[4])))
-            except (ValueError, TypeError, LookupError, AttributeError) as error:
-                log.logger.error("%s: a notification kept there could not be understood (%s)", self.path, error)
-                self.drop([row[0]])
-                continue
-            found.append(Entry(row[0], str(row[1]), made, notices))
-        return found
+        return [
+            Entry(number, row.sink, now.of(row.at.mono, row.at), row.notices)
+            for number, row in sorted(self._rows.items())
+        ]
 
     def told(self, sink: str) -> dict[Key, Notice]:
         """What this sink was told last."""
-        found = {}
-        for (of, subject, name), data in self._told.items():
-            if of == sink:
-                try:
-                    found[subject, name] = known(json.loads(data))
-                except (ValueError, TypeError, LookupError, AttributeError):
-                    continue  # it is told again then, at worst
-        return found
+        return {(subject, name): notice for (of, subject, name), notice in self._told.items() if of == sink}
 
     # ------------------------------------------------------------------ changes, in memory
 
@@ -106,8 +102,7 @@ class Outbox:
         self._number += 1
         at = self._clock.moment()
         entry = Entry(self._number, sink, at.mono, tuple(notices))
-        data = json.dumps([one.shown() for one in entry.notices])
-        self._rows[entry.id] = (entry.id, sink, at.boot, at.mono, at.wall, data)
+        self._rows[entry.id] = Row(sink, at, entry.notices)
         self._dirty_rows.add(entry.id)
         return entry
 
@@ -122,14 +117,14 @@ class Outbox:
             self._dirty_told.add((sink, *key))
         for key, notice in after.items():
             if before.get(key) is not notice:
-                self._told[(sink, *key)] = json.dumps(notice.shown())
+                self._told[(sink, *key)] = notice
                 self._dirty_told.add((sink, *key))
 
     def keep_only(self, sinks: Iterable[str]) -> list[str]:
         """Forgets sinks that are in no settings any more; gives those of which something waited."""
         keep = set(sinks)
-        gone = [row[0] for row in self._rows.values() if row[1] not in keep]
-        names = sorted({self._rows[one][1] for one in gone})
+        gone = [number for number, row in self._rows.items() if row.sink not in keep]
+        names = sorted({self._rows[one].sink for one in gone})
         self.drop(gone)
         for one in [one for one in self._told if one[0] not in keep]:
             del self._told[one]
@@ -174,16 +169,26 @@ class Outbox:
 
     # ------------------------------------------------------------------ in the thread
 
-    def _read(self) -> tuple[list[Row], dict[Told, str]]:
-        db = self._open()
-        rows = list(db.execute("SELECT id, sink, boot, mono, wall, data FROM notify_outbox"))
-        told = {
-            (one[0], one[1], one[2]): one[3] for one in db.execute("SELECT sink, subject, name, data FROM notify_told")
-        }
+    def _read(self) -> tuple[dict[int, Row], dict[Told, Notice]]:
+        """What can't be understood is left out; at worst something is told again."""
+        db, rows, told, wrong = self._open(), {}, {}, 0
+        for number, sink, boot, mono, wall, data in db.execute("SELECT * FROM notify_outbox"):
+            try:
+                notices = tuple(known(one) for one in json.loads(data))
+                rows[int(number)] = Row(str(sink), Moment(str(boot), float(mono), float(wall)), notices)
+            except _WRONG:
+                wrong += 1
+        for sink, subject, name, data in db.execute("SELECT * FROM notify_told"):
+            try:
+                told[str(sink), str(subject), str(name)] = known(json.loads(data))
+            except _WRONG:
+                wrong += 1
+        if wrong:
+            log.logger.error("%s: %d notifications kept there could not be understood", self.path, wrong)
         return rows, told
 
     def _write(
-        self, rows: set[int], told: set[Told], all_rows: dict[int, Row], all_told: dict[Told, str], anew: bool
+        self, rows: set[int], told: set[Told], all_rows: dict[int, Row], all_told: dict[Told, Notice], anew: bool
     ) -> None:
         """All or nothing. A file that is not the one we opened, or missed something, gets everything."""
         anew = anew or not self._is_open()
@@ -196,11 +201,13 @@ class Outbox:
                 rows, told = set(all_rows), set(all_told)
             db.executemany("DELETE FROM notify_outbox WHERE id = ?", [(one,) for one in rows])
             db.executemany(
-                "INSERT INTO notify_outbox VALUES(?,?,?,?,?,?)", [all_rows[one] for one in rows if one in all_rows]
+                "INSERT INTO notify_outbox VALUES(?,?,?,?,?,?)",
+                [_columns(one, all_rows[one]) for one in rows if one in all_rows],
             )
             db.executemany("DELETE FROM notify_told WHERE sink = ? AND subject = ? AND name = ?", list(told))
             db.executemany(
-                "INSERT INTO notify_told VALUES(?,?,?,?)", [(*one, all_told[one]) for one in told if one in all_told]
+                "INSERT INTO notify_told VALUES(?,?,?,?)",
+                [(*one, json.dumps(all_told[one].shown())) for one in told if one in all_told],
             )
             db.execute("COMMIT")
         except BaseException:
@@ -241,3 +248,8 @@ class Outbox:
                 connection.close()
             except sqlite3.Error:
                 pass  # what could not be written has been reported when it was tried
+
+
+def _columns(number: int, row: Row) -> tuple[object, ...]:
+    data = json.dumps([one.shown() for one in row.notices])
+    return number, row.sink, row.at.boot, row.at.mono, row.at.wall, data

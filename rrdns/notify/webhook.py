@@ -53,10 +53,10 @@ def send(sink: Sink, message: Message, grip: Grip) -> str:
         raise Failed("timed out") from None
     except OSError as error:
         raise Failed("the name can't be resolved" if _is_name(error) else fault(error).reason) from None
+    except (ValueError, http.client.InvalidURL):
+        raise Failed("a header or the URL holds what can't stand there") from None
     except http.client.HTTPException as error:
         raise Failed(f"what answers there does not speak HTTP ({type(error).__name__})") from None
-    except ValueError:
-        raise Failed("a header or the URL holds what can't stand there") from None
 
 
 def _post(sink: Sink, asked: SplitResult, path: str, data: bytes, headers: dict[str, str], grip: Grip) -> str:
