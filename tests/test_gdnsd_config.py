@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from needs import needs
 
 from rrdns.ui.gdnsd_config import ConfigFault, Node, read
 
@@ -115,3 +117,53 @@ def test_anything_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, d
         read(file)
     except ConfigFault as fault:
         assert str(fault).startswith(str(file))
+
+
+# ---------------------------------------------------------------- gdnsd itself as the judge
+
+PIECES = ["plugins", "=>", "{", "static", "=", "{", "a", "=>", "192.0.2.1", ",", '"b c"', "=>", '"x"', "}", ",",
+          "multifo", "=>", "{", "x", "=>", "[", "192.0.2.1", "192.0.2.2", ",", "]", "}", "}"]  # fmt: skip
+ODD = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "=>",
+    "=",
+    "a",
+    '"',
+    "# comment\n",
+    "; comment\n",
+    "\\",
+    r"\065",
+    r"\300",
+    "$x",
+    "$",
+    "\n",
+    "",
+]
+EDITS = st.lists(
+    st.tuples(st.integers(0, len(PIECES) - 1), st.sampled_from(ODD), st.booleans()), min_size=0, max_size=3
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(EDITS, st.sampled_from([" ", "", "\n"]))
+def test_gdnsd_and_we_take_the_same_syntax(tmp_path: Path, edits: list[tuple[int, str, bool]], blank: str) -> None:
+    """A good file with up to three pieces put in or replaced; gdnsd says `Parse error` exactly where we refuse."""
+    needs("gdnsd")
+    pieces = list(PIECES)
+    for at, piece, replace in edits:
+        pieces[at : at + replace] = [piece]
+    glue = blank or "\t"  # bare texts need something between them
+    (tmp_path / "config").write_text(glue.join(pieces))
+    (tmp_path / "zones").mkdir(exist_ok=True)
+    done = subprocess.run(["gdnsd", "-c", str(tmp_path), "checkconf"], capture_output=True, text=True, timeout=60)
+    theirs = "Parse error" in done.stderr or "at the top level" in done.stderr
+    try:
+        read(tmp_path / "config")
+        ours = ""
+    except ConfigFault as fault:
+        ours = str(fault)
+    assert theirs == bool(ours), f"{pieces}\nwe: {ours}\ngdnsd: {done.stderr}"

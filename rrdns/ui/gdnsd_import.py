@@ -193,7 +193,7 @@ class _Job:
 
     def unused(self) -> list[str]:
         """Resources that nothing refers to, themselves or by way of metafo."""
-        named = set(self.plans) | {one for one in self.resources.seen}
+        named = set(self.plans) | self.resources.seen
         found = []
         for plugin, node in self.resources.plugins.items():
             if plugin not in ("multifo", "weighted", "simplefo", "metafo", "static"):

@@ -80,7 +80,8 @@ class Resources:
         if plugin == "geoip":
             raise Unmapped(f"{where}: geoip!{name}: {GEOGRAPHY}: name a resource of another plugin, or several names")
         if plugin not in (*readers, "metafo"):
-            raise Unmapped(f"{where}: {plugin}!{name}: the plugin {plugin} has no counterpart here")
+            whole = f"{plugin}!{name}" if name else plugin
+            raise Unmapped(f"{where}: {whole}: the plugin {plugin} has no counterpart here")
         if plugin not in self.plugins:
             raise ConfigFault(f"{where}: {plugin}!{name}: the configuration has no plugin {plugin}")
         top = self.plugins[plugin].hash

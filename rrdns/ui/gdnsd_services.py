@@ -43,12 +43,13 @@ def check_of(name: str, services: Mapping[str, Node], note: Note) -> dict[str, A
     for key in body.keys() - GENERIC.keys() - _OWN[plugin] - {"plugin"}:
         raise ConfigFault(f"{body[key].where}: {plugin} has no parameter {key!r}")
     if plugin in ("static", "null", "extfile"):
-        return _without_probe(name, plugin, node, note)
+        _question(name, plugin, node, note)
+        return None
     check = {"tcp_connect": _tcp, "http_status": _http, "extmon": _command}[plugin](name, node)
     return {**check, **_pace(name, node, note)}
 
 
-def _without_probe(name: str, plugin: str, node: Node, note: Note) -> None:
+def _question(name: str, plugin: str, node: Node, note: Note) -> None:
     if plugin == "static" and node.hash.get("state") and node.hash["state"].text.upper() == "UP":
         return
     what = {
