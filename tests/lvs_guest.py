@@ -108,11 +108,10 @@ def place(path: Path, data: bytes) -> None:
 
 
 def obey(done: set[str]) -> None:
-    for name in sorted(os.listdir(SHARED / "orders")):
-        if not name.endswith(".sh") or name in done:
+    for order in sorted((SHARED / "orders").glob("*.sh")):
+        if order.name in done:
             continue
-        done.add(name)
-        order = SHARED / "orders" / name
+        done.add(order.name)
         argv = ["/bin/sh", "-c", order.read_text()]
         result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True)
         place(order.with_suffix(".err"), result.stderr)
@@ -124,6 +123,7 @@ def main() -> None:
     os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
     sh("mount -t proc proc /proc")
     mount()
+    (SHARED / "booted").touch()
     load_modules()
     sh(NETWORK + "\n".join(f"ip addr add {one}/32 dev dummy0" for one in SERVERS))
     for one in SERVERS:

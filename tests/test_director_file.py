@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +123,8 @@ def test_no_and_on_are_names() -> None:
         (b"servers: [{name: web1}]\n", "no state"),
         (b"servers: [{state: up}]\n", "neither name nor address"),
         (b"servers: [{name: web1, state: up, wieght: 3}]\n", "did you mean 'weight'"),
-        (b"servers: [{name: web1, state: up, weight: -3}]\n", "weight '-3'"),
-        (b"servers: [{name: web1, state: up, port: 70000}]\n", "port '70000'"),
-        (b"servers: [{name: web1, state: up, total: many}]\n", "total 'many'"),
         (b"servers: [{name: web1, state: up, backup: maybe}]\n", "neither true nor false"),
         (b"servers: [{name: [a], state: up}]\n", "name is not a text"),
-        (b"servers: [{address: web1.example, state: up}]\n", "goes into `name`"),
         (b"servers: []\nparts: {}\n", "both"),
         (b"servers: []\nmaster: perhaps\n", "neither true nor false"),
         (b"parts: {web: up}\n", "neither a list"),
@@ -145,6 +142,23 @@ def test_no_and_on_are_names() -> None:
 )
 def test_what_is_no_table_is_a_fault(data: bytes, words: str) -> None:
     assert words in refused(parse, data)
+
+
+@pytest.mark.parametrize(
+    ("row", "words", "report"),
+    [
+        ("name: a, weight: -3", "weight '-3'", Report("a", "", 0, "up")),
+        ("name: a, weight: 1.5", "weight '1.5'", Report("a", "", 0, "up")),
+        ("name: a, port: 70000", "port '70000'", Report("a", "", 0, "up")),
+        ("name: a, total: many", "total 'many'", Report("a", "", 0, "up")),
+        ("address: web1.example", "goes into `name`", Report("web1.example", "", 0, "up")),
+        ("name: a, address: 192.0.2.300, weight: 3", "is no IP address", Report("a", "", 0, "up", weight=3)),
+    ],
+)
+def test_a_value_that_is_none_is_its_row_s_trouble_alone(row: str, words: str, report: Report) -> None:
+    rows = parse(f"servers: [{{{row}, state: up}}, {{name: b, state: up, weight: 7}}]\n".encode()).parts[""]
+    assert words in rows[0].why
+    assert [replace(rows[0], why=""), rows[1]] == [report, Report("b", "", 0, "up", weight=7)]
 
 
 def test_json_that_is_cut_off_is_refused() -> None:

@@ -5,6 +5,7 @@ real node_exporter over its tables. What is changed there is seen in DNS answers
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import real_directors as real
 import real_lvs
 from needs import needs
-from test_directors_end_to_end import Watched, watched
+from test_directors_end_to_end import APEX, Watched, watched
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(400)]
 
@@ -52,6 +53,7 @@ pools:
   marked: {director: {name: copy, virtual: "fwm:7"}}
   six: {director: {name: exporter, virtual: "[2001:db8::10]:53/udp"}}
 """
+MARKED = {"192.0.2.21", "192.0.2.22"}
 NAMES = ("copied", "exported", "named", "mapped", "marked", "six")
 
 SETUP = f"""
@@ -65,16 +67,6 @@ ipvsadm -a -f 7 -r 192.0.2.22 -g
 ipvsadm -A -u [2001:db8::10]:53 -s sh
 ipvsadm -a -u [2001:db8::10]:53 -r [2001:db8::11]:53 -g
 """
-TOTALS = f"""
-PYTHONPATH={ROOT} {sys.executable} -c 'import asyncio
-from rrdns.directors import ipvs, ipvs_netlink
-by_netlink = asyncio.run(ipvs_netlink.read()).parts
-by_proc = ipvs.parse(open(ipvs.PROC, "rb").read()).parts
-for name, servers in by_netlink.items():
-    alike = [(one.address, one.port, one.weight, one.why) for one in by_proc[name]]
-    assert alike == [(one.address, one.port, one.weight, one.why) for one in servers], (alike, servers)
-print(sum(one.total for one in by_netlink["{real_lvs.VIP}"]))'
-"""
 
 
 def test_ipvsadm() -> None:
@@ -83,8 +75,9 @@ def test_ipvsadm() -> None:
         lvs.run(SETUP)
         live.wait_for(lambda: "0A09000B" in lvs.table.read_text(), 30, "the table comes out")
         with watched("ipvs", POOLS % (lvs.table, url), *NAMES) as it:
-            it.until("at the start", copied={A, TUNNEL, DIRECT}, exported={A, TUNNEL, DIRECT}, named={A, TUNNEL, DIRECT})
-            it.until("... and the others", marked={"192.0.2.21", "192.0.2.22"}, mapped={"198.51.100.11", TUNNEL, DIRECT})
+            three = {A, TUNNEL, DIRECT}
+            it.until("at the start", copied=three, exported=three, named=three)
+            it.until("... by mark, and mapped", marked=MARKED, mapped={"198.51.100.11", TUNNEL, DIRECT})
             live.wait_for(lambda: it.server.addresses("six.lb.example.com.", "AAAA") == {"2001:db8::11"}, 30, it.tell())
             assert it.member("copied", A)["director"]["why"] == "Masq, weight 3 at copy"
             assert it.member("copied", TUNNEL)["director"]["why"] == "Tunnel, weight 2 at copy"
@@ -94,8 +87,8 @@ def test_ipvsadm() -> None:
             it.until("ipvsadm: weight 0", copied={A, DIRECT}, exported={A, DIRECT}, named={A, DIRECT})
             assert it.member("copied", TUNNEL)["state"] == "drained"
             lvs.run(f"ipvsadm -e -t {real_lvs.VIP} -r {TUNNEL}:80 -i -w 8")
-            it.until("ipvsadm: weight 8", copied={A, TUNNEL, DIRECT}, exported={A, TUNNEL, DIRECT})
-            it.weighs("... ", "copied", TUNNEL, 8)
+            it.until("ipvsadm: weight 8", copied=three, exported=three, named=three)
+            it.weighs("... by /proc", "copied", TUNNEL, 8)
             it.weighs("... by node_exporter", "exported", TUNNEL, 8)
             lvs.run(f"ipvsadm -d -t {real_lvs.VIP} -r {DIRECT}:80")
             it.until("ipvsadm: deleted", copied={A, TUNNEL}, exported={A, TUNNEL}, named={A, TUNNEL})
@@ -106,9 +99,6 @@ def test_ipvsadm() -> None:
             it.until("ipvsadm: deleted by mark", marked={"192.0.2.22"})
 
             lvs.run(f"ipvsadm -d -t {real_lvs.VIP} -r {TUNNEL}:80")
-            for _ in range(5):
-                lvs.run("exec 3<>/dev/tcp/203.0.113.10/80 && echo GET / >&3 && cat <&3".join(("bash -c '", "'")))
-            live.wait_for(lambda: int(lvs.run(TOTALS)) >= 5, 60, "netlink counts the connections")
             it.until("ipvsadm: deleted", copied={A, B}, exported={A, B})
 
             lvs.run(f"ipvsadm -D -t {real_lvs.VIP}")
@@ -117,12 +107,63 @@ def test_ipvsadm() -> None:
             live.wait_for(lambda: it.server.status()["pools"]["copied"]["state"] == "unknown", 60, it.tell())
             assert it.answer("copied") == {A, B}
             lvs.run(SETUP.split("ipvsadm -A -f")[0])
-            it.until("set up again", copied={A, TUNNEL, DIRECT}, exported={A, TUNNEL, DIRECT})
+            it.until("set up again", copied=three, exported=three)
             lvs.run("ipvsadm -C")
-            it.until("cleared: nothing is an error, not a removal", copied={A, TUNNEL, DIRECT}, exported={A, TUNNEL, DIRECT})
             fault = it.becomes("copy", "fault")
             assert "empty" in fault["reason"], fault
-            print(f"ipvs      {it.state('exporter')['state']}: {it.state('exporter')['reason']!r}")
+            it.becomes("exporter", "fault")
+            it.until("cleared: an error, not a removal", copied=three, exported=three)
+            it.becomes("copy", "stale")
+            assert it.answer("copied") == three
+
+
+# ---------------------------------------------------------------- rrdns on the director itself
+
+OWN = """
+directors:
+  here: {type: ipvs, interval: 500ms}
+  counted: {type: ipvs, socket: netlink, interval: 1s, timeout: 10s}
+pools:
+  plain: {director: {name: here, virtual: "203.0.113.10:80"}}
+  totals: {director: {name: counted, virtual: "203.0.113.10:80"}}
+"""
+OWN_ZONE = APEX + "plain: {type: POOL, pool: plain}\ntotals: {type: POOL, pool: totals}\n"
+RRDNS = f"cd /mnt && export HOME=/tmp PYTHONPATH={ROOT} && {sys.executable} -m rrdns"
+SERVE = f"{RRDNS} serve zones --listen 127.0.0.1:5300 --state /run/rrdns --control /run/rrdns.sock --workers 1"
+STATUS = f"{RRDNS} status --json --control /run/rrdns.sock"
+VISIT = "bash -c 'exec 3<>/dev/tcp/203.0.113.10/80 && echo GET / >&3 && cat <&3'"
+
+
+def test_on_the_director_itself() -> None:
+    """Its own /proc/net/ip_vs, and the kernel by netlink, which alone has the connections in total."""
+    needs("dig")
+    with real_lvs.director() as lvs:
+        lvs.run(SETUP)
+        (lvs.shared / "zones").mkdir()
+        (lvs.shared / "zones" / "lb.example.com.yaml").write_text(OWN_ZONE)
+        (lvs.shared / "zones" / "pools.yaml").write_text(OWN)
+        lvs.run(f"{SERVE} --user root >/mnt/rrdns.log 2>&1 &")
+
+        def answer(pool: str) -> set[str]:
+            return set(lvs.run(f"dig +short @127.0.0.1 -p 5300 {pool}.lb.example.com. || true").split())
+
+        def until(what: str, wanted: set[str]) -> None:
+            took = live.wait_for(lambda: answer("plain") == wanted == answer("totals"), 90, what)
+            print(f"inside    {what:44} poll 0.5 and 1 s, answer followed after {took:.2f} s")
+
+        until("at the start", {A, TUNNEL, DIRECT})
+        lvs.run(f"ipvsadm -e -t {real_lvs.VIP} -r {DIRECT}:80 -g -w 0; ipvsadm -d -t {real_lvs.VIP} -r {TUNNEL}:80")
+        until("weight 0, and deleted", {A})
+        for _ in range(5):
+            lvs.run(VISIT)
+
+        def total(pool: str) -> int | None:
+            said = json.loads(lvs.run(STATUS))["pools"][pool]["members"][A]["director"]
+            assert said["word"] == "up", said
+            return said["total"]  # type: ignore[no-any-return]
+
+        live.wait_for(lambda: total("totals") == 5, 60, "netlink counts the connections")
+        assert total("plain") is None
 
 
 # ---------------------------------------------------------------- keepalived
@@ -199,6 +240,14 @@ pools:
 """
 
 
+DUMP = """
+rm -f /tmp/keepalived.json
+kill -s $(keepalived --signum=JSON) $(cat /run/keepalived.pid)
+for i in $(seq 50); do tail -c1 /tmp/keepalived.json 2>/dev/null | grep -q "]" && break; sleep 0.1; done
+cp /tmp/keepalived.json /mnt/dump.new && chmod 644 /mnt/dump.new && mv /mnt/dump.new /mnt/keepalived.json
+"""
+
+
 def keepalived_conf() -> str:
     pieces = KEEPALIVED.split("SERVERS")
     rest = [piece.partition("\n") for piece in pieces[1:]]
@@ -215,23 +264,14 @@ def test_keepalived() -> None:
         (lvs.shared / "note").write_text('#!/bin/sh\necho "$1 \\"$2\\" $3 $4" >>/mnt/vrrp.log\n')
         (lvs.shared / "note").chmod(0o755)
         lvs.run("keepalived -n -l -D -f /mnt/keepalived.conf >/mnt/keepalived.log 2>&1 &")
-
-        def dumped() -> None:
-            """What keepalived says of itself when asked by a signal."""
-            lvs.run(
-                "rm -f /tmp/keepalived.json; kill -s $(keepalived --signum=JSON) $(cat /run/keepalived.pid);"
-                "for i in $(seq 50); do tail -c1 /tmp/keepalived.json 2>/dev/null | grep -q ']' && break; sleep 0.1; done;"
-                "cp /tmp/keepalived.json /mnt/dump.new && chmod 644 /mnt/dump.new && mv /mnt/dump.new /mnt/keepalived.json"
-            )
-
         live.wait_for(lambda: notes.exists() and "MASTER" in notes.read_text(), 60, "VRRP master")
-        live.wait_for(lambda: True, 1, (lvs.shared / "keepalived.log").read_text())
         live.wait_for(lambda: lvs.table.read_text().count("Masq    1 ") >= 2, 60, "keepalived has set up IPVS")
-        dumped()
+
+        lvs.run(DUMP)
         pools = FOLLOWING % {"table": lvs.table, "url": url, "notes": notes, "dump": dump}
         with watched("keepalived", pools, "removed", "exported", "inhibited", "vips", "dumped") as it:
             followed(it, lvs)
-            vrrp(it, lvs, dumped)
+            vrrp(it, lvs)
 
 
 def followed(it: Watched, lvs: real_lvs.Director) -> None:
@@ -257,17 +297,16 @@ def followed(it: Watched, lvs: real_lvs.Director) -> None:
     it.until("all failed, all are back", removed=everybody, exported=everybody, inhibited=everybody)
 
 
-def vrrp(it: Watched, lvs: real_lvs.Director, dumped: object) -> None:
+def vrrp(it: Watched, lvs: real_lvs.Director) -> None:
     vip1, other = "203.0.113.10", "203.0.113.30"
-    assert callable(dumped)
     it.until("VRRP master", vips={vip1, other}, dumped={vip1, other})
     lvs.run("ip link set dummy1 down")
     live.wait_for(lambda: "FAULT" in (lvs.shared / "vrrp.log").read_text(), 60, "keepalived notes it")
     it.until("VRRP fault, by the notify log", vips={other})
     assert it.answer("dumped") == {vip1, other}  # nobody has asked keepalived since
-    dumped()
+    lvs.run(DUMP)
     it.until("... by the JSON dump", dumped={other})
     lvs.run("ip link set dummy1 up")
     it.until("VRRP master again, by the notify log", vips={vip1, other})
-    dumped()
+    lvs.run(DUMP)
     it.until("... by the JSON dump", dumped={vip1, other})

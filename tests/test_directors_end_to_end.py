@@ -1,5 +1,6 @@
-"""A whole rrdns whose pools follow real load balancers: what is changed there is seen in DNS answers. `pytest -s` prints
-how soon. Here HAProxy, alone and as two directors whose VIPs are the members; the others in ..._end_to_end_web.py.
+"""A whole rrdns whose pools follow real load balancers: what is changed there is seen in DNS answers, and `pytest -s`
+prints how soon. Here HAProxy, alone and as two directors whose VIPs are the members; test_directors_end_to_end_web.py
+has the others, test_director_lvs.py LVS.
 
 Reaction is told, not asserted: a machine may be busy. What is asserted has deadlines for a slow one.
 """

@@ -131,8 +131,8 @@ def test_apache() -> None:
             it.until("no standby", made={A, B})
             it.weighs("loadfactor 7", "made", "web1", 7)
             change(page, worker, b_nwrkr=f"http://{C}:{webs[2].port}", b_wyes="1")
+            live.wait_for(lambda: C in it.server.status()["pools"]["made"]["members"], 60, it.tell())
             it.until("a third server, disabled as Apache adds it", made={A, B})
-            live.wait_for(lambda: C in it.member("made", C)["addresses"][0]["address"], 60, it.tell())
             change(page, f"http://{C}:{webs[2].port}", w_status_D="0")
             it.until("... and enabled", made={A, B, C})
             with traffic(f"http://127.0.0.1:{port}/app/"):

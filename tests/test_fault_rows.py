@@ -27,6 +27,8 @@ QUICK = {
     "R11": SMALL,
     "R12": SMALL,
     "R13": SMALL,
+    "R15": SMALL,
+    "R16": SMALL,
     "R18": SMALL,
     "R22": Run(scale=0.05),
     "R24": SMALL,

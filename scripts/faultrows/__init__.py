@@ -8,7 +8,7 @@ checks. The same functions run as tests (tests/test_fault_rows.py), where only b
     disk       R10 R11           state damaged, full    slow      R23 R24       TCP that drips, descriptors used up
     clocks     R12               steps of the clock     load      R1 R2 R26     held, three times too much, memory
     checker    R13 R14 R20       paused, killed, busy   network   R27           loss, delay, link down (namespaces)
-    walls      R28               privileges
+    walls      R28               privileges            directors  R15 R16       a table that lies, eleven that babble
 
 To add a row: write its function in a module here and name the module in `FAMILIES` (rows.py). Nothing else knows it.
 What they share: `rows` (the registry, checks, verdicts), `ground` (a server and hosts to check, figures of processes),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FAMILIES = (
-    *("load", "processes", "reloads", "disk", "clocks", "checker", "members"),
+    *("load", "processes", "reloads", "disk", "clocks", "checker", "members", "directors"),
     *("packets", "slow", "network", "walls"),
 )
 LAST = 29
