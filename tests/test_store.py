@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from rrdns.control.clock import Clock, Moment
-from rrdns.control.statefile import StateFile
 from rrdns.control.store import NAME, REFRESH, Store
 from rrdns.model import Event, Health, Override, Result, State
 
@@ -147,43 +145,6 @@ async def test_health_is_written_when_it_says_something_new(opener: Opener) -> N
     assert store._pending.health.keys() == {"t"}
 
 
-async def test_the_journal_is_run_length_coded(opener: Opener, tmp_path: Path) -> None:
-    clock = Hand()
-    store = await opener(clock)
-    for result, times in ((OK, 5), (BAD, 3), (OK, 1), (Result(False, "timed out", silent=True), 2)):
-        for _ in range(times):
-            clock.advance(1)
-            store.note_result("t", result, clock.wall)
-    store.note_input("override", "web/web1", {"word": "drain"}, clock.wall)
-    await store.close()
-    file = StateFile(tmp_path / NAME)
-    file.open()
-    rows = list(file.journal())
-    file.close()
-    assert [(row[3], row[4], row[5], json.loads(row[6]).get("ok")) for row in rows] == [
-        ("result", "t", 5, True),
-        ("result", "t", 3, False),
-        ("result", "t", 1, True),
-        ("result", "t", 2, False),
-        ("override", "web/web1", 1, None),
-    ]
-    assert (rows[0][1], rows[0][2]) == (1.7e9 + 1, 1.7e9 + 5)
-    assert json.loads(rows[3][6]) == {"ok": False, "silent": True, "reason": "timed out"}
-
-
-async def test_a_growing_run_is_written_now_and_then(opener: Opener, tmp_path: Path) -> None:
-    clock = Hand()
-    store = await opener(clock)
-    for _ in range(50):
-        clock.advance(1)
-        store.note_result("t", OK, clock.wall)
-        store._collect(clock.now())
-        assert await store.flush()
-    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as db:
-        ((count,),) = db.execute("SELECT count FROM journal").fetchall()
-    assert 30 <= count < 50
-
-
 async def test_forgotten_targets_are_forgotten_on_disk(opener: Opener) -> None:
     store = await opener()
     store.keep_health("a", UP)
@@ -219,7 +180,7 @@ async def test_a_damaged_file_is_moved_aside(tmp_path: Path, damage: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    "statement", ["PRAGMA user_version=99", "DROP TABLE health", "ALTER TABLE journal DROP COLUMN kind"]
+    "statement", ["PRAGMA user_version=99", "DROP TABLE health", "ALTER TABLE meta DROP COLUMN value"]
 )
 async def test_a_file_of_another_shape_is_moved_aside_or_made_anew(
     opener: Opener, tmp_path: Path, statement: str
@@ -231,7 +192,6 @@ async def test_a_file_of_another_shape_is_moved_aside_or_made_anew(
         db.execute(statement)
         db.commit()
     store = await opener()
-    store.note_result("t", OK, 1.7e9)
     store.keep_health("t", UP)
     assert await store.flush()
     assert store.state == "ok" and store.notes
@@ -293,20 +253,17 @@ async def test_a_link_is_refused_and_nothing_written_through_it(tmp_path: Path) 
     assert (await opened(folder)).health(600.0).keys() == {"t"}
 
 
-async def test_a_full_disk_costs_the_journal_first(opener: Opener, tmp_path: Path) -> None:
+async def test_of_a_full_disk_others_are_told(opener: Opener) -> None:
     store = await opener()
     assert store._file is not None
-    store.keep_health("before", UP)
-    assert await store.flush()
+    told: list[str] = []
+    store.on_full = lambda: told.append("full")
     pages = store._file._db.execute("PRAGMA page_count").fetchone()[0]
-    store._file._db.execute(f"PRAGMA max_page_count={pages + 4}")
+    store._file._db.execute(f"PRAGMA max_page_count={pages}")
     for number in range(2000):
-        store.note_result(f"t{number}", BAD, 1.7e9)
-    store.keep_health("after", DOWN)
-    assert await store.flush()
-    assert store.state == "ok"
-    store = await opener()
-    assert store.health(600.0).keys() == {"before", "after"}
+        store.keep_health(f"t{number}", DOWN)
+    assert not await store.flush()
+    assert store.state == "failing" and told == ["full"]
 
 
 async def test_a_disk_that_takes_nothing_is_said_and_made_up_for(
@@ -371,7 +328,6 @@ async def test_without_a_path_nothing_is_kept_and_that_is_fine() -> None:
     await store.open()
     store.keep_health("t", UP)
     store.keep_event(Event(1000.0, "member", "web/web1", "up", "down", ""))
-    store.note_result("t", OK, 1.7e9)
     assert await store.flush(durable=True)
     assert store.state == "ok" and len(store.events()) == 1
     await store.close()

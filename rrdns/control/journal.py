@@ -13,7 +13,6 @@ once, and begins a new session when it can: decisions do not depend on it. Must 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import sqlite3
 from array import array
@@ -25,6 +24,7 @@ from typing import Any, TypeVar
 
 from rrdns import log
 from rrdns.control.clock import Clock, Moment
+from rrdns.control.journal_rows import Files, about, packed, spoken
 from rrdns.control.journalfile import Batch, JournalFile, RunRow
 from rrdns.control.statefile import is_damage
 from rrdns.model import Event, Override, Result, Target
@@ -35,14 +35,13 @@ RETRY = 3.0
 REFRESH = 60.0  # seconds until a run that has only grown is written again
 PICTURE = 6 * 3600.0
 PRUNE = 300.0
+WORTH = 1 << 20  # bytes; a smaller journal makes no room worth having
 BACKLOG = 50_000  # rows held for a disk that takes nothing
 CLOCK_STEP = 2.0  # the wall clock may drift so far from the session's before another begins
 TIMES = 40  # moments kept one by one at the head of a run: more than any rise or fall in force
 TICK = 1e-4  # what a moment is counted in
 
 _T = TypeVar("_T")
-Files = tuple[Mapping[str, bytes], Mapping[str, int]]
-"""Contents and change times by path."""
 
 
 @dataclass(slots=True)
@@ -53,6 +52,8 @@ class _Run:
     first: float
     last: float
     outcome: tuple[bool, bool, str, str, int | None]
+    news: bool
+    """Something changed with it, so a reader wants its first results at once."""
     count: int = 1
     times: array[int] = field(default_factory=lambda: array("I", (0,)))
 
@@ -66,7 +67,8 @@ class _Run:
 
 
 class Journal:
-    """`path` None: nothing is kept. `overrides`, `reports`: what a picture shows, asked when one is drawn."""
+    """`path` None: nothing is kept. `overrides`, `reports`, `standings`: what a picture shows, asked when one
+    is drawn."""
 
     def __init__(self, path: Path | None, clock: Clock, age: float = 14 * 86400.0, size: int = 64 << 20) -> None:
         self.path = path
@@ -76,6 +78,7 @@ class Journal:
         """The settings that decisions depend on, noted with each session."""
         self.overrides: Callable[[], Iterable[Override]] = tuple
         self.reports: Callable[[], Mapping[str, object]] = dict
+        self.standings: Callable[[], Mapping[str, object]] = dict
         self.contents: Callable[[], Files | None] = lambda: None
         """The files in force, read again for a journal that has lost them; called in a thread."""
         self._clock = clock
@@ -85,6 +88,7 @@ class Journal:
         self._pending = Batch()
         self._runs: dict[str, _Run] = {}
         self._grown: set[str] = set()
+        self._soon: set[str] = set()
         self._targets: dict[str, int] = {}
         self._session = self._target = self._number = 0
         self._base = 0.0
@@ -149,6 +153,20 @@ class Journal:
                 log.logger.info("inputs are journaled again in %s", self.path)
             return True
 
+    def give_way(self) -> None:
+        """The disk is full and something that matters more can't be saved: the journal goes, and begins anew."""
+        if self.path is None:
+            return
+        try:
+            if self.path.stat().st_size < WORTH:
+                return
+            for name in (self.path, *JournalFile.companions(self.path)):
+                name.unlink(missing_ok=True)
+        except OSError as error:
+            log.logger.error("%s could not be removed to make room: %s", self.path, error)
+            return
+        log.logger.error("%s: removed, for the disk is full and the state matters more", self.path)
+
     # ------------------------------------------------------------------ what is to be kept
 
     def note_result(self, target: Target, result: Result, now: float) -> None:
@@ -164,6 +182,8 @@ class Journal:
             if run.count <= TIMES:
                 run.times.append(round((at - run.first) / TICK))
             self._grown.add(target.key)
+            if run.news and run.count <= TIMES:
+                self._soon.add(target.key)
             return
         if run is not None and target.key in self._grown:
             self._pending.runs[run.number] = run.row()
@@ -174,9 +194,14 @@ class Journal:
             self._targets[target.key] = number
             self._pending.targets.append((number, target.key, about(target)))
         self._number += 1
-        run = self._runs[target.key] = _Run(self._number, self._session, number, at, at, outcome)
+        news = run is not None or not result.ok
+        run = self._runs[target.key] = _Run(self._number, self._session, number, at, at, outcome, news)
         self._pending.runs[run.number] = run.row()
         self._bound()
+
+    def note_words(self, words: Iterable[Override], now: float) -> None:
+        """What an operator said, in one breath."""
+        self.note_input("override", "", {"words": [spoken(one, now) for one in words]}, now)
 
     def note_input(self, kind: str, name: str, data: Mapping[str, object], now: float) -> None:
         """An override, a report."""
@@ -186,11 +211,11 @@ class Journal:
         self._pending.inputs.append((self._session, self._base + now, kind, name, text))
         self._bound()
 
-    def note_load(self, name: str, state: str, found: Files, now: float) -> None:
-        """Files that are in force from now on: their contents, each once, and the list of them."""
+    async def note_load(self, name: str, state: str, found: Files, now: float) -> None:
+        """Files that are in force since `now`: their contents, each once, and the list of them."""
         if self._file is None:
             return
-        whole, contents = packed(found)
+        whole, contents = await asyncio.to_thread(packed, found)
         self._load = whole, state
         self._pending.files.update(contents)
         self.note_input("load", name, {"files": whole, "state": state}, now)
@@ -223,7 +248,8 @@ class Journal:
             self._targets.clear()
             self._pending = Batch()
         text = json.dumps(dict(self.about), ensure_ascii=False)
-        self._pending.sessions.append((self._session, now.wall, kind, text))
+        begun = self._base + now.mono  # as everything after it is reckoned, so that nothing seems to be before it
+        self._pending.sessions.append((self._session, begun, kind, text))
         if self._load is not None:
             self._picture(now.mono)
 
@@ -232,11 +258,11 @@ class Journal:
         self._pictured = now
         if self._load is None:
             return
-        standing = [
-            [one.pool, one.member, one.word, one.owner, one.reason, None if one.until is None else one.until - now]
-            for one in self.overrides()
-        ]
-        what = {"files": self._load[0], "state": self._load[1], "overrides": standing, "reports": dict(self.reports())}
+        words = [spoken(one, now) for one in self.overrides()]
+        what = {
+            "files": self._load[0], "state": self._load[1], "words": words, "standings": dict(self.standings()),
+            "reports": dict(self.reports()),
+        }  # fmt: skip
         self.note_input("picture", "", what, now)
 
     def _keep_up(self, now: Moment) -> None:
@@ -249,12 +275,18 @@ class Journal:
         if now.mono - self._refreshed >= REFRESH:
             self._refreshed = now.mono
             self._put_grown()
+        elif self._soon:
+            self._put(self._soon & self._grown)
+        self._soon.clear()
 
     def _put_grown(self) -> None:
-        for key in self._grown:
+        self._put(set(self._grown))
+
+    def _put(self, keys: Iterable[str]) -> None:
+        for key in keys:
             run = self._runs[key]
             self._pending.runs[run.number] = run.row()
-        self._grown.clear()
+        self._grown.difference_update(keys)
 
     def _bound(self) -> None:
         """While the disk takes nothing memory must not grow: what is held is dropped, as a hole."""
@@ -298,24 +330,3 @@ class Journal:
 
     async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
-
-
-def packed(found: Files) -> tuple[str, dict[str, bytes]]:
-    """The digest of the list of files, and the list and all contents by digest."""
-    contents, mtimes = found
-    by_path = {path: hashlib.sha256(data).hexdigest()[:32] for path, data in contents.items()}
-    listed = {path: [digest, mtimes.get(path, 0)] for path, digest in sorted(by_path.items())}
-    manifest = json.dumps(listed, ensure_ascii=False).encode()
-    whole = hashlib.sha256(manifest).hexdigest()[:32]
-    return whole, {by_path[path]: data for path, data in contents.items()} | {whole: manifest}
-
-
-def about(target: Target) -> str:
-    """What the target asks, for a reader whose files have no such check."""
-    check = target.check
-    facts = {
-        "check": check.name, "type": check.type, "port": check.port, "address": target.address,
-        "asks": repr((check.type, check.port, check.probe, check.at)), "interval": check.interval,
-        "timeout": check.timeout, "fall": check.fall, "rise": check.rise,
-    }  # fmt: skip
-    return json.dumps(facts, ensure_ascii=False)

@@ -128,7 +128,7 @@ class JournalFile:
     # ------------------------------------------------------------------ opening
 
     def _open(self) -> Opened:
-        for name in (self.path, *self._companions(self.path)):
+        for name in (self.path, *self.companions(self.path)):
             if name.is_symlink():
                 raise OSError(f"{name} is a symbolic link; remove it: rrdns does not write through links")
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
@@ -177,7 +177,7 @@ class JournalFile:
         return Opened(session, run, targets)
 
     @staticmethod
-    def _companions(path: Path) -> tuple[Path, Path]:
+    def companions(path: Path) -> tuple[Path, Path]:
         return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
     def _move_aside(self) -> Path:
@@ -186,12 +186,12 @@ class JournalFile:
         while aside.exists():
             aside = aside.with_name(aside.name + "x")
         self.path.rename(aside)
-        for old, new in zip(self._companions(self.path), self._companions(aside), strict=True):
+        for old, new in zip(self.companions(self.path), self.companions(aside), strict=True):
             if old.exists():
                 old.rename(new)
         olds = [one for one in self.path.parent.glob(f"{stem}*") if not one.name.endswith(("-wal", "-shm"))]
         for old in sorted(olds, key=lambda one: one.stat().st_mtime, reverse=True)[KEPT_ASIDE:]:
-            for name in (old, *self._companions(old)):
+            for name in (old, *self.companions(old)):
                 name.unlink(missing_ok=True)
         return aside
 

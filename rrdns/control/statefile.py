@@ -1,8 +1,8 @@
 """StateFile: the sqlite file below the state directory. Blocking; `store` calls it from a thread of its own.
 
-Holds what a restart needs (health, overrides, serials), what people ask for (events), and the journal of
-inputs, from which decisions can be replayed. A file that is damaged or of another version is moved aside and a
-new one begun; a symbolic link is refused. Raises OSError and sqlite3.Error; what then is `store`'s business.
+Holds what a restart needs (health, overrides, serials) and what people ask for (events); the journal of inputs has
+a file of its own (`journalfile.py`). A file that is damaged or of another version is moved aside and a new one begun;
+a symbolic link is refused. Raises OSError and sqlite3.Error; what then is `store`'s business.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rrdns.control.clock import Moment
 from rrdns.model import Health, Override, State
+from rrdns.overrides import slot
 
 VERSION = 1
 EVENTS = 10_000  # kept at most
 EVENTS_AGE = 90 * 86400.0
-JOURNAL = 500_000  # rows; a row is a run of equal results
-JOURNAL_AGE = 8 * 86400.0
 KEPT_ASIDE = 3  # damaged files; older ones are removed
 
 _TABLES = """
@@ -35,12 +34,9 @@ CREATE TABLE overrides(pool TEXT, member TEXT, word TEXT, owner TEXT, reason TEX
     until_wall REAL, boot TEXT, mono REAL, wall REAL, PRIMARY KEY(pool, member, word)) WITHOUT ROWID;
 CREATE TABLE serials(zone TEXT PRIMARY KEY, serial INTEGER, digest TEXT) WITHOUT ROWID;
 CREATE TABLE events(id INTEGER PRIMARY KEY, time REAL, subject TEXT, name TEXT, before TEXT, after TEXT, why TEXT);
-CREATE TABLE journal(id INTEGER PRIMARY KEY, first REAL, last REAL, kind TEXT, key TEXT, count INTEGER, data TEXT);
-CREATE INDEX journal_last ON journal(last);
 """
 
 EventRow = tuple[float, str, str, str, str, str]
-JournalRow = tuple[int, float, float, str, str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,6 @@ class Batch:
     serials: dict[str, tuple[int, str]] = field(default_factory=dict)
     meta: dict[str, str] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
-    journal: list[JournalRow] = field(default_factory=list)
     anew: bool = False
     """Health, overrides and serials are complete: what stands in the file goes."""
     durable: bool = False
@@ -77,7 +72,6 @@ class Kept:
     serials: dict[str, tuple[int, str]] = field(default_factory=dict)
     meta: dict[str, str] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
-    last_journal: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -125,23 +119,6 @@ class StateFile:
         except OSError:
             return False
         return (found.st_dev, found.st_ino) == self._identity
-
-    def write(self, batch: Batch, wall: float) -> None:
-        """All of the batch or nothing of it. A full disk costs the journal first: the rest is tried without it."""
-        try:
-            self._write(batch, wall)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL or not batch.journal:
-                raise
-            batch.journal = []
-            self._write(batch, wall)
-
-    def journal(self, since: float = 0.0) -> Iterator[JournalRow]:
-        """The inputs since a wall time, oldest first."""
-        rows = self._db.execute(
-            "SELECT id, first, last, kind, key, count, data FROM journal WHERE last >= ? ORDER BY first, id", (since,)
-        )
-        yield from rows
 
     # ------------------------------------------------------------------ opening
 
@@ -221,7 +198,8 @@ class StateFile:
 
     # ------------------------------------------------------------------ writing
 
-    def _write(self, batch: Batch, wall: float) -> None:
+    def write(self, batch: Batch, wall: float) -> None:
+        """All of the batch or nothing of it."""
         db = self._db
         db.execute(f"PRAGMA synchronous={'FULL' if batch.durable else 'NORMAL'}")
         db.execute("BEGIN IMMEDIATE")
@@ -241,7 +219,6 @@ _OVERRIDE = "INSERT OR REPLACE INTO overrides VALUES(?,?,?,?,?,?,?,?,?,?,?)"
 
 
 def _put(many: Callable[[str, Iterable[Any]], object], batch: Batch) -> None:
-    many("INSERT OR REPLACE INTO journal VALUES(?,?,?,?,?,?,?)", batch.journal)
     many("INSERT INTO events(time, subject, name, before, after, why) VALUES(?,?,?,?,?,?)", batch.events)
     if batch.anew:
         for table in ("health", "serials"):
@@ -256,8 +233,6 @@ def _put(many: Callable[[str, Iterable[Any]], object], batch: Batch) -> None:
 
 
 def _prune(db: sqlite3.Connection, wall: float) -> None:
-    db.execute("DELETE FROM journal WHERE last < ?", (wall - JOURNAL_AGE,))
-    db.execute("DELETE FROM journal WHERE id <= (SELECT max(id) FROM journal) - ?", (JOURNAL,))
     db.execute("DELETE FROM events WHERE time < ?", (wall - EVENTS_AGE,))
     db.execute("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS,))
 
@@ -331,7 +306,6 @@ def _read(db: sqlite3.Connection) -> Kept:
             subject, name, before, after, why = (str(value) for value in row[2:7])
             kept.events.append((row[1], subject, name, before, after, why))
     kept.events.reverse()
-    kept.last_journal = int(db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()[0])
     if wrong:
         kept.notes.append(f"{wrong} rows of the state file could not be understood and were left out")
     return kept
@@ -346,7 +320,6 @@ def _health(row: tuple[Any, ...]) -> Health:
 
 
 def _override(row: tuple[Any, ...]) -> Override:
-    if row[2] not in ("drain", "disable"):
-        raise ValueError("an unknown word")
+    slot(str(row[2]))  # ValueError for an unknown word
     until, until_wall = (None if value is None else float(value) for value in row[6:8])
     return Override(str(row[0]), str(row[1]), str(row[2]), str(row[3]), str(row[4]), float(row[5]), until, until_wall)

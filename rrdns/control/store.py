@@ -1,6 +1,6 @@
 """Store: what outlives the process, behind calls that never wait and never fail into the deciding code.
 
-`keep_...` and `note_...` take memory only; a thread of its own writes them in batches, at once for transitions
+`keep_...` takes memory only; a thread of its own writes them in batches, at once for transitions
 and overrides (`flush`), else once a second. When the disk does not take them, the store says so once, remembers
 it (`state`, `why`: "in force, NOT saved"), and tries again every few seconds with everything. With no path
 nothing is kept, and that is no failure. Must not know: how anything is decided.
@@ -9,41 +9,28 @@ nothing is kept, and that is no failure. Must not know: how anything is decided.
 from __future__ import annotations
 
 import asyncio
-import json
+import errno
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rrdns import log
 from rrdns.control.clock import Clock, Moment
-from rrdns.control.statefile import EVENTS, Batch, EventRow, JournalRow, Kept, KeptHealth, StateFile, is_damage
-from rrdns.model import Event, Health, Override, Result, State
+from rrdns.control.statefile import EVENTS, Batch, EventRow, Kept, KeptHealth, StateFile, is_damage
+from rrdns.model import Event, Health, Override, State
 
 NAME = "state.db"
 EVERY = 1.0  # seconds between writes of what is not urgent
 RETRY = 3.0  # seconds between tries while the disk takes nothing
-REFRESH = 30.0  # seconds until a health without news is written again, for its age; likewise a growing run
+REFRESH = 30.0  # seconds until a health without news is written again, for its age
 PRUNE = 3600.0
-BACKLOG = 50_000  # journal rows and events held for a disk that takes nothing; the oldest go first
+BACKLOG = 50_000  # events held for a disk that takes nothing; the oldest go first
 FUTURE = 5.0  # a health from further in the future is not believed: a clock was wrong
 
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True)
-class _Run:
-    """Equal results of one target in a row, one line of the journal."""
-
-    number: int
-    first: float
-    last: float
-    count: int
-    outcome: tuple[bool, bool, str]
-    written: float
 
 
 class Store:
@@ -53,6 +40,8 @@ class Store:
         self.why = ""
         self.notes: list[str] = []
         """What was wrong with the file at start, for people."""
+        self.on_full: Callable[[], None] = lambda: None
+        """Told that the disk is full: what is needed less than this goes first."""
         self._clock = clock
         self._file = StateFile(path) if path is not None else None
         self._thread = ThreadPoolExecutor(1, "store") if path is not None else None
@@ -63,9 +52,6 @@ class Store:
         self._serials: dict[str, tuple[int, str]] = {}
         self._meta: dict[str, str] = {}
         self._events: deque[EventRow] = deque(maxlen=EVENTS)
-        self._runs: dict[str, _Run] = {}
-        self._grown: set[str] = set()
-        self._journal_number = 0
         self._pending = Batch()
         self._pruned = float("-inf")
         self._tried = float("-inf")
@@ -94,14 +80,12 @@ class Store:
             self._urgent.clear()
             now = self._clock.now()
             if self.state == "ok" or now - self._tried >= RETRY:
-                self._collect(now)
                 await self.flush()
 
     async def close(self) -> None:
         """Writes everything once more and lets go of the file; after that nothing is kept."""
         if self._file is None or self._thread is None:
             return
-        self._collect(float("inf"))
         await self.flush(durable=True)
         await self._in_thread(self._file.close)
         self._thread.shutdown(wait=False)
@@ -126,6 +110,8 @@ class Store:
             except (OSError, sqlite3.Error) as error:
                 self._pending = _joined(batch, self._pending)
                 self._fail(error)
+                if _is_full(error):
+                    self.on_full()
                 return False
             if self.state != "ok":
                 self.state, self.why = "ok", ""
@@ -186,28 +172,6 @@ class Store:
 
     # ------------------------------------------------------------------ what is to be kept
 
-    def note_result(self, key: str, result: Result, wall: float) -> None:
-        """Journals a probe's result; equal ones in a row are one row that grows."""
-        outcome = (result.ok, result.silent, result.reason)
-        run = self._runs.get(key)
-        if run is not None and run.outcome == outcome:
-            run.last = wall
-            run.count += 1
-            self._grown.add(key)
-            return
-        if run is not None and key in self._grown:
-            self._pending.journal.append(_run_row(key, run))
-            self._grown.discard(key)
-        self._journal_number += 1
-        run = self._runs[key] = _Run(self._journal_number, wall, wall, 1, outcome, self._clock.now())
-        self._add_journal(_run_row(key, run))
-
-    def note_input(self, kind: str, key: str, data: Mapping[str, object], wall: float) -> None:
-        """Journals another input: an override, a load."""
-        self._journal_number += 1
-        text = json.dumps(data, ensure_ascii=False)
-        self._add_journal((self._journal_number, wall, wall, kind, key, 1, text))
-
     def keep_health(self, key: str, health: Health) -> None:
         """Keeps a target's health, if it has changed in a way that a restart must know, or its age has."""
         now = self._clock.now()
@@ -222,9 +186,6 @@ class Store:
         for key in self._health.keys() - keep:
             del self._health[key]
             self._pending.health[key] = None
-        for key in self._runs.keys() - keep:
-            del self._runs[key]
-        self._grown &= keep
 
     def keep_overrides(self, overrides: Iterable[Override]) -> None:
         now = self._clock.moment()
@@ -254,22 +215,7 @@ class Store:
         self._health, self._serials, self._meta = kept.health, kept.serials, kept.meta
         self._overrides = tuple(kept.overrides)
         self._events.extend(kept.events)
-        self._journal_number = kept.last_journal
         self._say(kept)
-
-    def _add_journal(self, row: JournalRow) -> None:
-        journal = self._pending.journal
-        journal.append(row)
-        if len(journal) > BACKLOG:
-            del journal[: BACKLOG // 10]
-
-    def _collect(self, now: float) -> None:
-        """Puts runs that have grown for REFRESH seconds among what is pending."""
-        for key in [key for key in self._grown if now - self._runs[key].written >= REFRESH]:
-            run = self._runs[key]
-            run.written = self._clock.now()
-            self._grown.discard(key)
-            self._add_journal(_run_row(key, run))
 
     def _everything(self) -> Batch:
         """For a file that missed something, or is a new one: all that a restart needs."""
@@ -320,16 +266,13 @@ def _says(health: Health) -> tuple[object, ...]:
     return health.state, health.since, health.failures, successes, health.need, health.relapse_at
 
 
-def _run_row(key: str, run: _Run) -> JournalRow:
-    ok, silent, reason = run.outcome
-    data = json.dumps({"ok": ok, "silent": silent, "reason": reason}, ensure_ascii=False)
-    return run.number, run.first, run.last, "result", key, run.count, data
+def _is_full(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return getattr(error, "errno", None) == errno.ENOSPC or (code is not None and code & 0xFF == sqlite3.SQLITE_FULL)
 
 
 def _something(batch: Batch) -> bool:
-    return bool(
-        batch.health or batch.serials or batch.meta or batch.events or batch.journal or batch.overrides is not None
-    )
+    return bool(batch.health or batch.serials or batch.meta or batch.events or batch.overrides is not None)
 
 
 def _joined(older: Batch, newer: Batch) -> Batch:
@@ -340,7 +283,6 @@ def _joined(older: Batch, newer: Batch) -> Batch:
         {**older.serials, **newer.serials},
         {**older.meta, **newer.meta},
         (older.events + newer.events)[-BACKLOG:],
-        (older.journal + newer.journal)[-BACKLOG:],
         older.anew or newer.anew,
         older.durable or newer.durable,
         older.prune or newer.prune,
