@@ -1,116 +1,27 @@
 """Who serves: hosts and what is known of them -> the hosts a pool answers with, and why. Floor 2, pure.
 
 `decide_all` judges all pools it is given in one step; nothing is remembered here: whom a pool answered with
-when it last had someone is an argument. Must not know: DNS records, rings, probes and counters, clocks.
+when it last had someone, and what its scheme remembers, are arguments. The parts: `hosts` (facts), `schemes` (whom a
+pool picks), `substitutes` (what pools do for one another), the ladder below. Must not know: DNS records, rings,
+probes and counters, clocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import ip_address
+from dataclasses import dataclass, field, replace
 from math import lcm
 
-from rrdns.model import Member, Pool, State
+from rrdns.hosts import Address as Address
+from rrdns.hosts import Host as Host
+from rrdns.hosts import address_state as address_state
+from rrdns.hosts import host as host
+from rrdns.hosts import packed as packed
+from rrdns.model import Pool, Standing, State
+from rrdns.schemes import Moment, Pick, pick
+from rrdns.substitutes import Outcome, Party, lenders, substitute
 
-# ------------------------------------------------------------------ facts about hosts
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One published address and the verdict of its checks. `packed`: 4 or 16 bytes."""
-
-    text: str
-    packed: bytes
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """One member as far as the decision goes; `state`, `whole` and `available` follow from the rest: see `host`."""
-
-    name: str
-    weight: int
-    tier: int
-    addresses: tuple[Address, ...]
-    drained: bool
-    disabled: bool
-    state: State
-    whole: bool
-    available: bool
-    told: str = ""
-    """Its director's word: up | down | drain | unknown, "" for none."""
-
-    @property
-    def word(self) -> str:
-        """What people see: down > drained > up, and disabled above all."""
-        if self.disabled:
-            return "disabled"
-        if self.drained and self.state is not State.DOWN:
-            return "drained"
-        return self.state.value
-
-
-@lru_cache(maxsize=1 << 16)
-def packed(text: str) -> bytes:
-    """An address as it stands in a record: 4 or 16 bytes."""
-    return ip_address(text).packed
-
-
-def address_state(checks: Iterable[State]) -> State:
-    """The verdict on one address.
-
-    | a check says down | one says up | verdict                                    |
-    |-------------------|-------------|--------------------------------------------|
-    | yes               | any         | down: all must pass                        |
-    | no                | yes         | up: the checks still unknown have no vote  |
-    | no                | no          | unknown; but with no checks at all: up     |
-    """
-    states = set(checks)
-    if State.DOWN in states:
-        return State.DOWN
-    return State.UNKNOWN if states == {State.UNKNOWN} else State.UP
-
-
-def host(
-    member: Member,
-    states: Sequence[State],
-    families: str = "all",
-    override: str | None = None,
-    told: str = "",
-    weight: int | None = None,
-) -> Host:
-    """The facts of one member. `states`: of its addresses by their checks, in their order; `told`: its director's
-    word; `weight`: what counts instead of the member's own. A host serves with the addresses that are up; `whole`
-    says whether it counts for quorum and schemes.
-
-    | told        | makes of the addresses                      | and of the host |
-    |-------------|---------------------------------------------|-----------------|
-    | down        | all down: down > drained > up               |                 |
-    | drain       | unknown ones up: unknown has no vote        | drained         |
-    | up          | the same                                    |                 |
-    | unknown, "" | nothing: no vote                            |                 |
-
-    | addresses up | down | unknown | state   | whole, `families: all` | whole, `families: any` |
-    |--------------|------|---------|---------|------------------------|------------------------|
-    | some         | none | any     | up      | yes                    | yes                    |
-    | some         | some | any     | up      | no                     | yes                    |
-    | none         | any  | some    | unknown | no                     | no                     |
-    | none         | all  | none    | down    | no                     | no                     |
-    """
-    if told == "down":
-        states = [State.DOWN] * len(states)
-    elif told in ("up", "drain"):
-        states = [State.UP if one is State.UNKNOWN else one for one in states]
-    state = next((one for one in (State.UP, State.UNKNOWN) if one in states), State.DOWN)
-    whole = state is State.UP and (families == "any" or State.DOWN not in states)
-    addresses = tuple([Address(text, packed(text), at) for text, at in zip(member.addresses, states, strict=True)])
-    drained, disabled = override == "drain" or told == "drain", override == "disable"
-    weight = member.weight if weight is None else weight
-    available = state is State.UP and weight > 0 and not drained and not disabled
-    return Host(member.name, weight, member.priority, addresses, drained, disabled, state, whole, available, told)
-
+NEW = Standing()
 
 # ------------------------------------------------------------------ the decision
 
@@ -127,79 +38,150 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What one pool answers with. `state`: ok | degraded | unknown | down | panic. `rung`: which step of
-    `decide_all` found the hosts: available | drained | unknown | when_down | panic."""
+    """What one pool answers with.
+
+    state      ok | degraded | unknown | down | panic
+    rung       what found the hosts: available | drained | unknown | when_down | panic
+    standing   what its scheme remembers from now on
+    due        when hosts return if nothing else happens; look: when to decide again for another reason
+    closed     hosts outside do not come in by being well
+    from_pool  who lends it hosts, which are called `pool/member`; how: backup | partner | fallback
+    shed       its own hosts that serve `to_pools` instead
+    """
 
     state: str
     why: str
     serving: tuple[Serving, ...]
     rung: str
     servfail: bool = False
+    standing: Standing = NEW
+    due: float | None = None
+    look: float | None = None
+    closed: bool = False
+    from_pool: str = ""
+    how: str = ""
+    to_pools: tuple[str, ...] = ()
+    shed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A pool to be decided: its hosts in file order, and who served when last somebody was available."""
+    """A pool to be decided: its hosts in file order, who served when last somebody was available, what its scheme
+    remembers, and by pool the hosts it may borrow, as its own checks judge them. `recalled`: an operator says that
+    what waits to return shall; `held`: nothing returns by time alone (he says so, or we may be cut off)."""
 
     pool: Pool
     hosts: Sequence[Host]
     last: Sequence[str] = ()
+    standing: Standing = NEW
+    lent: Mapping[str, Sequence[Host]] = field(default_factory=dict)
+    recalled: bool = False
+    held: bool = False
 
 
 def decide(pool: Pool, hosts: Sequence[Host], last: Sequence[str] = ()) -> Selection:
-    """One pool by itself."""
-    return decide_all({pool.name: Asked(pool, hosts, last)})[pool.name]
+    """One pool by itself, that remembers nothing."""
+    return decide_all({pool.name: Asked(pool, hosts, last)}, 0.0)[pool.name]
 
 
-def decide_all(pools: Mapping[str, Asked]) -> dict[str, Selection]:
-    """All pools in one step, so that there is no moment in which two of them both miss a host.
+def decide_all(pools: Mapping[str, Asked], now: float = 0.0) -> dict[str, Selection]:
+    """All pools in one step, so that there is no moment in which two of them both miss a host. Pools that have to do
+    with one another must come together.
 
-    1. Each pool by itself finds its own: all that are available, or, with a scheme, those it picks.
-    2. Pools below quorum look for substitutes among what step 1 found elsewhere.   } these two will stand
-    3. Hosts lent away by `simple-failover` leave their own pool's answers.         } between the two lines
+    1. Each pool by itself finds its own: all that are available, or, with a scheme, those it picks (`schemes.pick`).
+    2. Pools below quorum look for substitutes among what step 1 found elsewhere.   } both are
+    3. Hosts lent away by `simple-failover` leave their own pool's answers.         } `substitutes.substitute`
     4. The rest is the ladder, `_settle`.
     """
-    own = {name: _own(asked) for name, asked in pools.items()}
-    return {name: _settle(asked, own[name]) for name, asked in pools.items()}
+    picks = {name: pick(one.pool, one.hosts, one.standing, _moment(one, now)) for name, one in pools.items()}
+    models = {name: one.pool for name, one in pools.items()}
+    tied = {other for name, pool in models.items() for _, lender in lenders(pool, models) for other in (name, lender)}
+    parties = {
+        name: Party(one.pool, picks[name], one.lent, _moment(one, now)) for name, one in pools.items() if name in tied
+    }
+    found = substitute(parties)
+    return {name: _settle(asked, found.get(name) or _alone(asked.pool, picks[name])) for name, asked in pools.items()}
 
 
-def _own(asked: Asked) -> list[Host]:
-    """Step 1: whom the pool would answer with by itself. A scheme picks from `available` here."""
-    return [one for one in asked.hosts if one.available]
+def _moment(asked: Asked, now: float) -> Moment:
+    return Moment(now, asked.recalled, asked.held)
 
 
-def _settle(asked: Asked, chosen: list[Host]) -> Selection:
-    """Step 4. available = an address up, not drained, weight > 0. `disabled` never serves on any rung.
+def _alone(pool: Pool, one: Pick) -> Outcome:
+    """Of a pool that neither helps nor is helped."""
+    if pool.failover is None:
+        return Outcome(one.chosen, NEW, one.quorate)
+    return Outcome(one.chosen, one.standing, one.quorate, one.due, one.look, one.why, one.closed)
 
-    | the first that has somebody       | answered with                    | state    |
-    |-----------------------------------|----------------------------------|----------|
-    | available, whole ones >= quorum   | them, their addresses that are up| ok       |
-    | available                         | the same: quorum discards nobody | degraded |
-    | drained or weight 0, but up       | them, addresses that are up      | degraded |
-    | unknown                           | them, addresses not known down   | unknown  |
-    | nobody                            | `when_down`: see `_when_down`    | down     |
-    | judged last, not after when_down: |                                  |          |
-    | `panic`, see `_panics`            | everybody, all addresses         | panic    |
+
+def _settle(asked: Asked, outcome: Outcome) -> Selection:
+    """Step 4, and what goes with the selection whichever rung found it."""
+    hosts = [one for one in asked.hosts if one.name not in outcome.shed] if outcome.shed else asked.hosts
+    found = _ladder(asked, hosts, outcome)
+    return replace(
+        found,
+        standing=outcome.standing,
+        due=outcome.due,
+        look=outcome.look,
+        closed=outcome.closed,
+        from_pool=outcome.from_pool,
+        how=outcome.how,
+        to_pools=outcome.to_pools,
+        shed=outcome.shed,
+    )
+
+
+def _ladder(asked: Asked, hosts: Sequence[Host], outcome: Outcome) -> Selection:
+    """available = an address up, not drained, weight > 0. `disabled` never serves on any rung, nor do the shed, who
+    are not among `hosts`.
+
+    | the first that has somebody       | answered with                                        | state    |
+    |-----------------------------------|------------------------------------------------------|----------|
+    | chosen in steps 1 to 3, enough    | them, their addresses that are up                    | ok       |
+    | chosen, too few, or lent          | the same: quorum discards nobody                     | degraded |
+    | available, though not chosen      | them: those chosen were shed                         | degraded |
+    | chosen, none of them known up     | them, addresses not known down: they keep a place    | unknown  |
+    | drained or weight 0, but up       | them, addresses that are up                          | degraded |
+    | unknown                           | them, addresses not known down                       | unknown  |
+    | nobody                            | `when_down`: see `_when_down`                        | down     |
+    | judged last, not after when_down  |                                                      |          |
+    | nor where hosts are lent:         |                                                      |          |
+    | `panic`, see `_panics`            | everybody, all addresses                             | panic    |
     """
-    pool, hosts = asked.pool, asked.hosts
-    quorum_met = sum(one.whole for one in chosen) >= pool.quorum
-    if chosen:
-        found = Selection("ok", "", _with_up(chosen, "available"), "available")
-        if not quorum_met:
-            why = f"{sum(one.whole for one in chosen)} of quorum {pool.quorum}: {_census(hosts)}"
-            found = Selection("degraded", why, found.serving, "available")
+    pool, chosen = asked.pool, outcome.chosen or tuple([one for one in hosts if one.available])
+    if any(one.state is State.UP for one in chosen):
+        state = "ok" if outcome.quorate and outcome.chosen and not outcome.from_pool else "degraded"
+        found = Selection(state, _why(pool, hosts, outcome, chosen), _with_up(chosen, "available"), "available")
+    elif chosen:
+        why = f"{', '.join(one.name for one in chosen)} not judged yet, and keeps its place: {_census(hosts)}"
+        found = Selection("unknown", why, _not_down(chosen, "keeps its place until it is known down"), "unknown")
     elif idle := [one for one in hosts if one.state is State.UP and not one.disabled]:
         serving = _with_up(idle, "nothing else is up")
         found = Selection("degraded", f"only drained members are up: {_census(hosts)}", serving, "drained")
     elif new := [one for one in hosts if one.state is State.UNKNOWN and not one.disabled]:
-        found = Selection("unknown", f"nothing is known up: {_census(hosts)}", _not_down(new), "unknown")
+        serving = _not_down(new, "not judged yet, and nobody is known up")
+        found = Selection("unknown", f"nothing is known up: {_census(hosts)}", serving, "unknown")
     else:
-        return _when_down(asked)
+        return _when_down(asked, hosts, outcome)
     panic = _panics(pool, hosts)
-    if panic is None:
-        return found if found.why else Selection(found.state, _census(hosts), found.serving, found.rung)
+    if panic is None or outcome.from_pool:
+        return found
     everybody = [one for one in hosts if not one.disabled and (not chosen or (one.weight > 0 and not one.drained))]
     return Selection("panic", panic, _with_all(everybody, "panic: everybody serves"), "panic")
+
+
+def _why(pool: Pool, hosts: Sequence[Host], outcome: Outcome, chosen: Sequence[Host]) -> str:
+    """Why the pool is as it is, where somebody was chosen."""
+    census = _census(hosts)
+    if outcome.from_pool:
+        return f"{outcome.why}: {census}"
+    whole = [one for one in chosen if one.whole]
+    words = [outcome.why] if outcome.why else []
+    if len(whole) < pool.quorum:
+        words.append(f"{len(whole)} of quorum {pool.quorum}")
+    if (weight := sum(one.weight for one in whole)) < pool.quorum_weight:
+        words.append(f"weight {weight} of quorum {pool.quorum_weight}")
+    return f"{'; '.join(words)}: {census}" if words else census
 
 
 def _panics(pool: Pool, hosts: Sequence[Host]) -> str | None:
@@ -214,8 +196,8 @@ def _panics(pool: Pool, hosts: Sequence[Host]) -> str | None:
     return f"{available / judged:.0%} of the weight is available, below panic {pool.panic:.0%}: {_census(hosts)}"
 
 
-def _when_down(asked: Asked) -> Selection:
-    """Nobody is up or unknown.
+def _when_down(asked: Asked, hosts: Sequence[Host], outcome: Outcome) -> Selection:
+    """Nobody is up or unknown. `hosts`: without the shed.
 
     | when_down   | answered with                                                                     |
     |-------------|-----------------------------------------------------------------------------------|
@@ -225,10 +207,12 @@ def _when_down(asked: Asked) -> Selection:
     | servfail    | SERVFAIL                                                                          |
     | addresses   | those, in turn                                                                    |
     """
-    hosts, word = asked.hosts, asked.pool.when_down.word
-    if not hosts and word != "addresses":  # its director has never told who they are
+    word = asked.pool.when_down.word
+    if not asked.hosts and word != "addresses":  # its director has never told who they are
         return Selection("unknown", "no member is known yet", (), "when_down", servfail=True)
     why = f"nobody is up: {_census(hosts)}; when_down: {word}"
+    if outcome.shed:
+        why = f"{outcome.why}; when_down: {word}"
     left = [one for one in hosts if not one.disabled]
     because = f"nobody is up, when_down: {word}"
     if word == "last":
@@ -244,25 +228,25 @@ def _when_down(asked: Asked) -> Selection:
 
 
 def _with_up(hosts: Iterable[Host], why: str) -> tuple[Serving, ...]:
-    return _serving(hosts, (State.UP,), why)
+    """With the addresses that are up; of a host of which none is known to be, which keeps its place, those not known
+    to be down."""
+    return tuple([_one(one, UP if one.state is State.UP else NOT_DOWN, why) for one in hosts])
 
 
-def _not_down(hosts: Iterable[Host]) -> tuple[Serving, ...]:
-    return _serving(hosts, (State.UP, State.UNKNOWN), "not judged yet, and nobody is known up")
+def _not_down(hosts: Iterable[Host], why: str) -> tuple[Serving, ...]:
+    return tuple([_one(one, NOT_DOWN, why) for one in hosts])
 
 
 def _with_all(hosts: Iterable[Host], why: str) -> tuple[Serving, ...]:
-    return _serving(hosts, (State.UP, State.UNKNOWN, State.DOWN), why)
+    return tuple([_one(one, ANY, why) for one in hosts])
 
 
-def _serving(hosts: Iterable[Host], states: tuple[State, ...], why: str) -> tuple[Serving, ...]:
+def _one(one: Host, states: tuple[State, ...], why: str) -> Serving:
     """Weight 0 serves only where nothing better is left, and there it counts as 1."""
-    return tuple(
-        [
-            Serving(one.name, one.weight or 1, tuple([a.packed for a in one.addresses if a.state in states]), why)
-            for one in hosts
-        ]
-    )
+    return Serving(one.name, one.weight or 1, tuple([a.packed for a in one.addresses if a.state in states]), why)
+
+
+UP, NOT_DOWN, ANY = (State.UP,), (State.UP, State.UNKNOWN), (State.UP, State.UNKNOWN, State.DOWN)
 
 
 def _census(hosts: Sequence[Host]) -> str:
@@ -276,6 +260,8 @@ def why_not(host: Host, selection: Selection) -> str:
     """Why a host does not serve, in words; for hosts outside `selection.serving`."""
     if host.disabled:
         return "disabled: never answered"
+    if host.name in selection.shed:
+        return f"shed: it serves {' and '.join(selection.to_pools)} instead"
     if host.state is State.DOWN:
         return "down"
     if host.drained:
@@ -284,6 +270,11 @@ def why_not(host: Host, selection: Selection) -> str:
         return "not judged yet, and others are known up"
     if host.weight == 0:
         return "weight 0: answered only when nothing else is up"
+    standing = selection.standing
+    if host.name in standing.queue:
+        return f"waits for a place: number {standing.queue.index(host.name) + 1} of the queue"
+    if standing.tier is not None and host.tier != standing.tier:
+        return f"of tier {host.tier}: {selection.why}"
     return f"not chosen: {selection.why}"
 
 
