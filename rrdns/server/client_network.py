@@ -13,6 +13,9 @@ from rrdns.answers import Body
 from rrdns.server.edns import Asker
 from rrdns.server.rings import Ring
 
+GOLDEN = 0x9E3779B1
+"""Checksums of neighbours differ in few bits; multiplied by this they are spread over the upper ones."""
+
 BITS = {1: 24, 2: 56}  # by address family, as RFC 7871 numbers them
 
 
@@ -32,7 +35,7 @@ class ClientNetwork:
         if not ring.hashed:
             return ring.take()
         if self._number < 0:
-            self._number = crc32(self._bytes())
+            self._number = (crc32(self._bytes()) * GOLDEN & 0xFFFFFFFF) >> 10
         return ring.take_at(self._number % len(ring.slots))
 
     def _bytes(self) -> bytes:
