@@ -14,7 +14,8 @@ pure: no socket, no file, no clock, no await, `now` is an argument.
        board  settings  log  texts                 what they share
     3  roster/                                     the one stateful object
     2  render  hinting                             the bytes of an answer
-       failover  schemes  substitutes  isolation   who serves
+       hosts  schemes  substitutes  failover       one member; who is on duty; who helps out; who serves
+       isolation                                   whether it is us
     1  zonefile/  health                           YAML -> model, rise/fall
        schedulers  sticky  connections             ring order; who gets how much of it
        correction  slow_start
@@ -32,10 +33,16 @@ Paths worth knowing:
   a probe          checks/prober -> control/desk -> roster.observe -> changed AnswerSets
                    -> control/publisher -> link -> server/worker
   a report         directors/poller -> control/desk -> roster.hear (roster/directors -> following -> entries)
-                   -> the same way on; other members: their targets go to checks/prober
+                   -> the same way on; other members: their targets go to checks/prober;
+                   what members carry: roster/balancing -> meter, balance -> the weights of the ring
   an edit          control/watcher -> control/loading -> zonefile (load, or again: only what changed) -> roster.load
                    -> the same way on; server/table puts it in force in one step, and settles it bit by bit
+  an operator      ui/commands -> control/doors (roster/whom: who is meant) -> control/desk -> roster.speak
+                   (roster/overriding, spoken) -> the same way on
   a deadline       control/desk -> roster.advance
+  what was         control/journal (beside the desk) -> control/journal_reading -> replay -> scoring -> ui/replay
+  what might be    control/doors (knowledge) or files (imagined) -> whatif -> ui/whatif
+  a notification   control/desk -> notify/office -> collector, queue -> a mail, a webhook, a program
   a death          supervise/supervisor -> crew -> a successor with the same sockets
   `rrdns top`      ui/top -> control socket -> control/api -> control/overview -> roster.snapshot
 """

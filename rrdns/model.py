@@ -68,7 +68,8 @@ class RRset:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An owner name whose A and AAAA come from a pool (a POOL record). `answers` 0 means all that fit."""
+    """An owner name whose A and AAAA come from a pool (a POOL record). `answers` 0 means all that fit. `budget`: the
+    seconds that a dead host may go on being answered, None: not told."""
 
     name: bytes
     zone: bytes
@@ -77,6 +78,7 @@ class Service:
     ttl_min: int = 5
     answers: int = 8
     scheduler: str = "wrr"
+    budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +167,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One host of a pool. `addresses` are canonical text, IPv4 and IPv6 mixed, at least one."""
+    """One host of a pool. `addresses` are canonical text, IPv4 and IPv6 mixed, at least one. `labels`: what else it
+    shares a fate with, in the operator's words."""
 
     name: str
     addresses: tuple[str, ...]
     weight: int = 1
     priority: int = 1
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +233,11 @@ class Following:
 
 @dataclass(frozen=True, slots=True)
 class Failover:
-    """A pool's scheme: idle-standby | rotating-standby | simple-failover | mutual-takeover. `failback`: seconds of
-    unbroken health before service returns, None: only by hand. `active`: how many hold, of rotating-standby; `backup`
-    and `partner`: the other pool, of the last two."""
+    """A pool's scheme: idle-standby | rotating-standby | simple-failover | mutual-takeover, "" for a pool that only
+    has a fallback. `failback`: seconds of unbroken health before service returns, None: only by hand. `active`: how
+    many hold, of rotating-standby; `backup` and `partner`: the other pool, of the last two."""
 
-    scheme: str
+    scheme: str = ""
     failback: float | None = 30.0
     active: int = 1
     backup: str = ""
@@ -242,7 +246,10 @@ class Failover:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Hosts that stand in for one another. `checks` are names; all must pass. `panic` is a share or None."""
+    """Hosts that stand in for one another. `checks` are names; all must pass. `panic` is a share or None.
+    `capacity`: the weight it takes to carry the pool's load at its busiest, 0: not told.
+    `slow_start`: seconds in which the weight of a member that came back climbs. `correct`: weights are corrected by
+    what its director counts."""
 
     name: str
     members: tuple[Member, ...]
@@ -257,6 +264,9 @@ class Pool:
     failover: Failover | None = None
     fallback: str = ""
     quorum_weight: int = 0
+    slow_start: float = 0.0
+    correct: bool = False
+    capacity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,23 +362,30 @@ class DirectorTable:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that a pool's failover scheme remembers; kept over restarts.
+    """All that a pool's failover scheme remembers.
 
     tier        idle-standby: the priority that serves
     holders     rotating-standby: who has a place; queue: who waits, first in first out; former: who held last when
                 all were gone
-    away        a substitute serves
-    well_since  since when what would return has been well without a break
-    recalled    an operator said it shall return now
+    source      the pool whose hosts serve it, "" for none
+    ailing      its own hosts were not enough, and have not been well for `failback` since
+
+    These are kept over restarts, the times are not: what was not watched is no unbroken health.
+
+    ripening    idle-standby: since when each better tier has had quorum without a break
+    well_since  since when an ailing pool's own hosts have been enough without a break
+    unsure_since  since when there is somebody nothing is known of
     """
 
     tier: int | None = None
     holders: tuple[str, ...] = ()
     queue: tuple[str, ...] = ()
     former: tuple[str, ...] = ()
-    away: bool = False
+    source: str = ""
+    ailing: bool = False
+    ripening: tuple[tuple[int, float], ...] = ()
     well_since: float | None = None
-    recalled: bool = False
+    unsure_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +404,8 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One transition. `subject`: target | member | pool | service | director | override | reload | server."""
+    """One transition. `subject`: target | member | pool | failover | service | director | balance | override | reload |
+    server."""
 
     at: float
     subject: str

@@ -33,6 +33,10 @@ class Settings:
     log_level: str = "info"
     start_wait: float = 5.0
     health_max_age: float = 600.0
+    journal_age: float = 14 * 86400.0
+    """The inputs of decisions are kept for so long, """
+    journal_size: int = 64 << 20
+    """and at most so many bytes of them; 0 keeps none."""
     stale: str = "serve"
     """What workers answer when control has been silent for max_stale: serve | servfail."""
     max_stale: float = 300.0

@@ -39,6 +39,12 @@ def record() -> st.SearchStrategy[str]:
         pool.map("{{type: POOL, pool: {}}}".format),
         pool.map("{{type: POOL, pool: {}, answers: 1, scheduler: rr}}".format),
         st.just(f"{{type: POOL, check: web, {WEIGHTS}}}"),
+        pool.map(
+            ("{{type: POOL, check: web, fallback: {}, " + WEIGHTS.replace("{", "{{").replace("}", "}}") + "}}").format
+        ),
+        pool.map(
+            "{{type: POOL, check: [], members: [192.0.2.3], failover: {{scheme: simple-failover, backup: {}}}}}".format
+        ),
         pool.map("{{type: HTTPS, pool: {}, value: {{svcpriority: 1, targetname: .}}}}".format),
         st.sampled_from(["{type: A}", "{type: NOPE, value: 1}", "[", "{type: A, value: 1.2.3}"]),
     ]
@@ -65,7 +71,7 @@ def zone_file(draw: st.DrawFn) -> str:
 @st.composite
 def pools_file(draw: st.DrawFn) -> str:
     checks = draw(st.lists(st.sampled_from(["web", "tcp"]), unique=True))
-    kinds = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, 4, 5])
+    kinds = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, 4, 5, 6, 6, 7, 7, 8, 9])
     pools = draw(st.dictionaries(st.sampled_from(POOLS), kinds, max_size=3))
     if "mail" not in pools and draw(st.integers(0, 3)):
         checks, pools = ["web", "tcp"], {name: draw(kinds) for name in POOLS}
@@ -79,6 +85,10 @@ def pools_file(draw: st.DrawFn) -> str:
         f"{{check: tcp, {WEIGHTS}, scheduler: rr}}",
         "{members: {a: 192.0.2.1}}",
         "{check: webb, members: {a: 192.0.2.1}, nope: 1}",
+        "{check: web, members: {a: 192.0.2.1}, fallback: spare}",
+        "{check: web, members: {a: 192.0.2.1}, failover: {scheme: mutual-takeover, partner: mail}, capacity: 1}",
+        "{check: web, members: [192.0.2.1, 192.0.2.2], failover: {scheme: rotating-standby}, when_down: empty}",
+        "{check: web, members: {a: 192.0.2.1}, failover: {scheme: simple-failover, backup: web}}",
     ]
     if pools:
         text += "pools:\n" + "".join(f"  {name}: {bodies[kind]}\n" for name, kind in pools.items())
@@ -96,7 +106,9 @@ edits = st.one_of(
 )
 SOUND = {
     "zones/example.com.yaml": "'': {type: NS, value: ns.example.com.}\nns: {type: A, value: 192.0.2.53}\n"
-    "www: {type: POOL, pool: web}\nalias: {type: CNAME, value: www.sub.example.com.}\n"
+    "www: {type: POOL, pool: web}\n"
+    "spare: {type: POOL, check: web, members: [192.0.2.8], failover: {scheme: simple-failover, backup: spare}}\n"
+    "alias: {type: CNAME, value: www.sub.example.com.}\n"
     "old.sub: {type: A, value: 192.0.2.7}\nown: {type: POOL, check: web, members: [192.0.2.9]}\n",
     "zones/sub.example.com.yaml": "'': {type: NS, value: ns.example.com.}\nwww: {type: A, value: 192.0.2.1}\n",
     "zones/other.net.yaml": "'': {type: NS, value: ns.example.com.}\n"

@@ -54,11 +54,24 @@ class FakeDoors:
         self._note("reload", force)
         return self.reloaded
 
+    async def failback(self, pool: str, owner: str, reason: str) -> Json:
+        if pool != "web":
+            raise Refused(404, f"there is no pool {pool!r}")
+        return {"ok": True, "pool": pool, "now": f"ok: by {owner}: {reason}", "saved": True}
+
     async def override(
         self, members: list[str], word: str, seconds: float | None, owner: str, reason: str, force: bool
     ) -> Json:
         self._note("override", members, word, seconds, owner, reason, force)
         return {"ok": True, "changed": members, "saved": True}
+
+    async def audit(self, asking: bool) -> Json:
+        self._note("audit", asking)
+        return {"zones": {}}
+
+    async def audited(self, found: dict[str, str]) -> int:
+        self._note("audited", found)
+        return len(found)
 
     def follow(self) -> asyncio.Queue[Json | None]:
         queue: asyncio.Queue[Json | None] = asyncio.Queue(10)
@@ -155,7 +168,7 @@ async def test_a_refused_reload_is_a_conflict_with_its_problems(doors: FakeDoors
         ({"members": "web1", "word": "drain"}, "members:"),
         ({"members": [1], "word": "drain"}, "members:"),
         ({"members": ["web1"]}, "word:"),
-        ({"members": ["web1"], "word": "kill"}, "'kill' is none of drain, disable, enable"),
+        ({"members": ["web1"], "word": "kill"}, "'kill' is none of drain, disable, force-up"),
         ({"members": ["web1"], "word": "drain", "for": "2h"}, "for:"),
         ({"members": ["web1"], "word": "drain", "for": -1}, "for:"),
         ({"members": ["web1"], "word": "drain", "for": True}, "for:"),
@@ -269,3 +282,56 @@ async def test_the_end_removes_the_socket_only_if_it_is_ours(tmp_path: Path) -> 
     await api.stop()
     assert path.exists()
     other.close()
+
+
+async def test_the_words_of_the_hand(doors: FakeDoors, path: str) -> None:
+    user = pwd.getpwuid(os.getuid()).pw_name
+    await post(path, "/override", {"members": ["web1"], "word": "weight", "weight": " 50% "})
+    await post(path, "/override", {"members": ["web1"], "word": "force-up", "for": 60, "owner": "somebody else"})
+    await post(path, "/override", {"word": "hold", "reason": "net"})
+    await post(path, "/override", {"members": ["web"], "word": "release"})
+    assert doors.asked == [
+        ("override", ["web1"], "weight 50%", None, user, "", False),
+        ("override", ["web1"], "force-up", 60.0, user, "", False),
+        ("override", [], "hold", None, user, "net", False),
+        ("override", ["web"], "release", None, user, "", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"members": ["a"], "word": "force-up"}, "for: force-up needs an end"),
+        ({"members": ["a"], "word": "drill"}, "for: drill needs an end"),
+        ({"members": ["a"], "word": "weight"}, "weight: '' is no weight"),
+        ({"members": ["a"], "word": "weight", "weight": "70000"}, "is no weight"),
+        ({"members": ["a"], "word": "weight 5"}, "is none of"),
+        ({"word": "hold", "members": "web"}, "members: a list"),
+        ({"word": "drain", "members": []}, "members: a list"),
+        ({"word": "release", "for": 5}, "release has no end"),
+    ],
+)
+async def test_wrong_words_of_the_hand(doors: FakeDoors, path: str, body: Json, words: str) -> None:
+    error = await refused(path, "/override", body)
+    assert error.status == 400 and words in str(error) and doors.asked == []
+
+
+async def test_an_audit_s_facts_and_findings(doors: FakeDoors, path: str) -> None:
+    assert await post(path, "/audit", {"asking": True}) == {"zones": {}}
+    told = await post(path, "/audit/found", {"found": [{"name": "override web/web1", "text": "no end"}]})
+    assert told == {"ok": True, "told": 1}
+    assert doors.asked == [("audit", True), ("audited", {"override web/web1": "no end"})]
+    assert (await refused(path, "/audit/found", {"found": ["x"]})).status == 400
+
+
+async def test_failback(doors: FakeDoors, path: str) -> None:
+    me = pwd.getpwuid(os.getuid()).pw_name
+    answer = await post(path, "/failback", {"pool": "web", "reason": "new disk"})
+    assert answer == {"ok": True, "pool": "web", "now": f"ok: by {me}: new disk", "saved": True}
+    for body, status in (
+        ({}, 400),
+        ({"pool": "wbe"}, 404),
+        ({"pool": 7}, 400),
+        ({"pool": "web", "reason": "x" * 2000}, 400),
+    ):
+        assert (await refused(path, "/failback", body)).status == status

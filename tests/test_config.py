@@ -27,6 +27,8 @@ log_format: json
 log_level: debug
 start_wait: 500ms
 health_max_age: 10m
+journal_age: 30d
+journal_size: 256MB
 stale: servfail
 max_stale: 300
 isolation_hold: 1m

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,13 @@ from rrdns.control import desk
 from rrdns.control.clock import Clock
 from rrdns.control.counters import Tally
 from rrdns.control.desk import Desk
+from rrdns.control.journal import NAME as JOURNAL
+from rrdns.control.journal import Journal
 from rrdns.control.publisher import Publisher
+from rrdns.control.standings import STANDINGS, standings_of
 from rrdns.control.store import NAME, Store
-from rrdns.model import DataSet, Result, State, Target
+from rrdns.model import DataSet, Failover, Result, State, Target
+from rrdns.roster.company import UnknownPool
 from rrdns.roster.roster import Roster
 from rrdns.wire import name_from_text
 
@@ -53,7 +58,8 @@ class Office:
         self.publisher = Publisher(
             folder, Board(folder / board.NAME, board.FIRST_WORKER + 1), self.tally, time.monotonic
         )
-        self.desk = Desk(Roster(None), self.store, self.publisher, self.tally, Clock())
+        self.journal = Journal(folder / JOURNAL, Clock())
+        self.desk = Desk(Roster(None), self.store, self.publisher, self.tally, Clock(), self.journal)
         self.targets: dict[str, Target] = {}
 
     async def load(self, data: DataSet) -> None:
@@ -76,7 +82,9 @@ class Office:
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
     one = Office(tmp_path)
     await one.store.open()
+    await one.journal.open()
     yield one
+    await one.journal.close()
     await one.store.close()
 
 
@@ -106,7 +114,7 @@ async def test_a_void_result_is_asked_again_soon_and_says_nothing(office: Office
     assert office.result(1, Result(False, "lagged", void=True)) == 0.5
     await asyncio.sleep(0.05)
     assert not office.said()
-    assert not office.store._pending.journal
+    assert not office.journal._pending.runs
 
 
 async def test_results_wait_while_a_thread_is_at_the_roster(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,13 +157,14 @@ async def test_what_was_learned_is_kept_and_journaled(office: Office) -> None:
     await office.load(dataset())
     for number, result in ((1, OK), (2, BAD)):
         office.result(number, result)
-    await office.desk.override([("web", "web1")], "drain", 60.0, "ann", "disk")
+    await office.desk.override([("web", "web1")], "drain", 60.0, "ann", "disk", True)
     kept = office.store.health(600.0)
     assert [kept[office.targets[f"192.0.2.{number}"].key].state for number in (1, 2)] == [State.UP, State.DOWN]
-    assert office.store._file is not None
-    rows = list(office.store._file.journal())
-    assert [(row[3], row[4]) for row in rows][-1] == ("override", "web/web1")
-    assert {row[3] for row in rows} == {"result", "override"}
+    pending = office.journal._pending
+    assert [row[6] for row in pending.runs.values()] == [True, False]  # ok
+    (row,) = pending.inputs
+    assert row[2] == "override" and '"member": "web1"' in row[4]
+    assert {event[3] for event in pending.events} >= {"web/web1", "web/web2"}
     (override,) = office.store.overrides()
     assert (override.word, override.owner, override.reason) == ("drain", "ann", "disk")
 
@@ -170,15 +179,61 @@ async def test_an_override_that_is_over_is_forgotten_by_the_store_too(office: Of
     timer.cancel()
 
 
-async def test_what_an_override_would_do_is_told(office: Office) -> None:
+async def test_what_an_override_would_do_is_told_and_needs_force(office: Office) -> None:
     await office.load(dataset(2))
     for number in (1, 2):
         office.result(number, OK)
     await until(lambda: office.served() == 2)
-    assert office.desk.emptied([("web", "web1")], "drain") == ""
-    words = office.desk.emptied([("web", "web1"), ("web", "web2")], "drain")
-    assert words.startswith("pool web would have no available member left; it would answer web1, web2 (")
-    assert "no address" in office.desk.emptied([("web", "web1"), ("web", "web2")], "disable")
+    both = [("web", "web1"), ("web", "web2")]
+    with pytest.raises(desk.Objection) as info:
+        await office.desk.override(both, "drain", None, "ann", "")
+    words = "pool web would have no available member left; it would answer web1, web2 ("
+    assert str(info.value).startswith(words)
+    with pytest.raises(desk.Objection, match="no address"):
+        await office.desk.override(both, "disable", None, "ann", "")
+    with pytest.raises(desk.Objection, match="pool web would have no available"):
+        await office.desk.override(both, "weight 0", None, "ann", "")
+    assert office.desk.roster.overrides == () and not office.store.overrides()  # nothing of it, not even web1
+    assert await office.desk.override([("web", "web1")], "drain", None, "ann", "") == (["web/web1"], True)
+    with pytest.raises(desk.Objection):
+        await office.desk.override([("web", "web2")], "drill", 60.0, "ann", "")
+    assert (await office.desk.override([("web", "web2")], "disable", None, "ann", "", True))[0] == ["web/web2"]
+
+
+async def test_several_members_are_one_decision(office: Office) -> None:
+    await office.load(dataset(4))
+    for number in (1, 2, 3, 4):
+        office.result(number, OK)
+    await until(lambda: office.served() == 4)
+    published: list[int] = []
+    publish = office.publisher.publish
+
+    def counted(*args: object) -> None:
+        publish(*args)  # type: ignore[arg-type]
+        published.append(office.served())
+
+    office.publisher.publish = counted  # type: ignore[method-assign,assignment]
+    await office.desk.override([("web", "web1"), ("web", "web2"), ("web", "web3")], "drain", None, "ann", "")
+    assert published == [1]
+
+
+async def test_words_of_all_kinds_outlive_the_process(office: Office) -> None:
+    await office.load(dataset(3))
+    words = {("web", "web1"): "weight 50%", ("web", "web2"): "force-up", ("web", ""): "hold", ("", ""): "hold"}
+    for whom, word in words.items():
+        assert (await office.desk.override([whom], word, 600.0, "ann", "why"))[1]
+    await office.desk.override([("web", "web1")], "drain", 600.0, "ann", "why")
+    again = Store(office.store.path, Clock())
+    await office.store.close()
+    await again.open()
+    kept = {(one.pool, one.member, one.word) for one in again.overrides()}
+    assert kept == {(*whom, word) for whom, word in words.items()} | {("web", "web1", "drain")}
+    assert all(one.until is not None for one in again.overrides())
+    roster = Roster(None)
+    roster.restore({}, again.overrides())
+    roster.load(dataset(3), 1.0)
+    assert {(one.pool, one.member, one.word) for one in roster.overrides} == kept
+    await again.close()
 
 
 async def test_a_follower_that_reads_nothing_is_let_go(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,3 +254,32 @@ async def test_the_first_round_ends_when_all_have_a_verdict_or_time_is_up(office
     assert not waiting.done()
     office.result(2, BAD)
     assert await asyncio.wait_for(waiting, 30)
+
+
+async def test_what_schemes_remember_is_kept(office: Office) -> None:
+    data = dataset()
+    web = replace(data.pools["web"], failover=Failover("rotating-standby"))
+    await office.load(replace(data, pools={"web": web}))
+    for number, result in ((1, OK), (2, OK), (3, OK), (1, BAD)):
+        office.result(number, result)
+    await until(lambda: office.desk.roster.duties["web"].selection.standing.holders == ("web2",))
+    kept, wrong = standings_of(office.store.meta(STANDINGS))
+    assert (kept["web"].holders, kept["web"].queue, wrong) == (("web2",), ("web3",), "")
+    with pytest.raises(UnknownPool, match="nothing waits"):
+        await office.desk.failback("web", "ann", "")
+
+
+async def test_a_failback_is_journaled_and_told(office: Office) -> None:
+    data = dataset()
+    members = tuple(replace(one, priority=at) for at, one in enumerate(data.pools["web"].members, start=1))
+    web = replace(data.pools["web"], members=members, failover=Failover("idle-standby", None))
+    await office.load(replace(data, pools={"web": web}))
+    duties = office.desk.roster.duties
+    for number, result, tier in ((2, OK, None), (1, OK, 1), (1, BAD, 2), (1, OK, 2)):
+        office.result(number, result)
+        await until(lambda tier=tier: duties["web"].selection.standing.tier == tier)  # type: ignore[misc]
+    await until(lambda: bool(duties["web"].selection.standing.ripening))
+    now, saved = await office.desk.failback("web", "ann", "new disk")
+    assert now.startswith("ok: ") and saved and office.desk.roster.standings["web"].tier == 1
+    (event,) = [one for one in office.store.events() if one["after"] == "tier 1" and one["before"] == "tier 2"]
+    assert (event["subject"], event["name"]) == ("failover", "web") and "called back by ann: new disk" in event["why"]

@@ -24,11 +24,12 @@ APART = -1
 """The workers' half: imports floor 0 and itself, and is as pure as the floors below the fourth."""
 
 FLOORS = {
-    0: "model probes wire answers link",
+    0: "model overrides probes wire answers link",
     1: "zonefile health schedulers connections correction slow_start sticky notify.notices notify.sinks notify.collector notify.queue",
-    2: "render hinting schemes substitutes failover isolation",
-    3: "roster control.counters control.reports control.serials ui.budget control.measures",
-    4: "supervise server control checks directors board settings log texts notify",
+    2: "render hinting hosts schemes substitutes failover isolation",
+    3: "roster audit.facts control.counters control.reports control.serials control.standings ui.budget control.measures "
+    "recorded retold replay scoring imagined whatif knowledge control.journal_rows",
+    4: "audit supervise server control checks directors board settings log texts notify",
     5: "cli __main__ ui",
     APART: "server.respond server.recall server.bodies server.client_network server.table server.settling "
     "server.staging server.rings server.edns server.cookies server.limiter",
@@ -45,6 +46,7 @@ PURE = set(_PURE.split())
 ALSO = {
     "zonefile.director_shapes": {"urllib"},  # urllib.parse: texts
     "notify.sinks": {"urllib"},  # likewise
+    "roster.whom": {"fnmatch"},  # texts
     "link": {"marshal"},  # a codec: bytes in, bytes out
     "server.rings": {"ctypes"},  # addresses of the bytes that sendmmsg will gather
 }

@@ -216,7 +216,7 @@ def test_whose_weights_count() -> None:
 def test_an_override_beside_a_director() -> None:
     one = started(JUDGED, table(server(1, 0), server(2), server(3)))
     one.override(Override("web", "web1", "drain", "root", "", 1.7e9, until=100.0), 3.0)
-    assert one.duties["web"].without("web1").serving == one.duties["web"].selection.serving
+    assert one.duties["web"].without(one.duties["web"].overrides["web1"]).serving == one.duties["web"].selection.serving
     one.report("lvs1", table(server(1, 0), server(2), server(3)), 89.0)
     one.advance(90.0)
     assert one.ttls[WWW][0] == 20  # its end changes nothing: the director drains it as well

@@ -66,6 +66,21 @@ def rdatas(packet: bytes, query: bytes) -> Iterator[bytes]:
             yield _expanded(packet, at - size, at, rtype)
 
 
+def records(packet: bytes, query: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    """(name, type, rdata) of every record of every section, names in lower case. Raises BadReply."""
+    at = len(query) if int.from_bytes(packet[4:6], "big") else 12
+    for _ in range(min(RECORDS, sum(_HEADER.unpack_from(packet)[3:]))):
+        name, at = _name(packet, at)
+        if at + 10 > len(packet):
+            raise BadReply("a record is cut off")
+        rtype, rclass, _, size = _RECORD.unpack_from(packet, at)
+        at += 10 + size
+        if at > len(packet):
+            raise BadReply("a record is cut off")
+        if rclass == wire.CLASS_IN:
+            yield name.lower(), rtype, _expanded(packet, at - size, at, rtype)
+
+
 def _expanded(packet: bytes, at: int, end: int, rtype: int) -> bytes:
     fixed, names = _NAMES_IN.get(rtype, (0, 0))
     data = packet[at : at + fixed]

@@ -3,8 +3,11 @@
     GET  /status   GET /explain?name=&type=   GET /events?limit=&since=&pool=&follow=   GET /export
     POST /reload   {"force": bool}
     GET  /metrics  for Prometheus    GET /healthz  200 or 503
-    POST /notify/test {"sink": name or ""}
-    POST /override {"members": [...], "word": "drain"|"disable"|"enable", "for": s|null, "reason": str, "force": bool}
+    POST /notify/test {"sink": name or ""}          POST /failback {"pool": name, "reason": str}
+    POST /audit {"asking": bool}  whether members are asked for what they must refuse
+    POST /audit/found {"found": [{"name", "text"}]}  told as events, where they are news
+    POST /override {"members": [...], "word": one of WORDS, "weight": "20"|"50%", "for": s|null, "reason": str,
+                    "force": bool}    hold and release: `members` are pools, none for all of them
 
 Errors are {"error": "a sentence for people"}. /export gives records, not text, so that writing master files stays
 with the command: {"zones": {zone: {"rrsets": [[name_hex, type, ttl, [rdata_hex, ...]], ...]}}}. Who may connect is
@@ -30,6 +33,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from rrdns import log
+from rrdns.overrides import read_amount
 
 MAX_BODY = 1 << 20
 MAX_EVENTS = 10_000
@@ -57,14 +61,18 @@ class Doors(Protocol):
     async def status(self) -> bytes: ...
     async def explain(self, name: str, rtype: str) -> Json: ...
     async def events(self, limit: int, since: float | None, pool: str) -> list[Json]: ...
+    async def known(self) -> bytes: ...
     async def export(self) -> bytes: ...
     async def reload(self, force: bool) -> Json: ...
     async def override(
         self, members: list[str], word: str, seconds: float | None, owner: str, reason: str, force: bool
     ) -> Json: ...
+    async def failback(self, pool: str, owner: str, reason: str) -> Json: ...
     async def metrics(self) -> tuple[int, str, bytes]: ...
     async def healthz(self) -> tuple[int, str, bytes]: ...
     async def test_notify(self, sink: str) -> list[Json]: ...
+    async def audit(self, asking: bool) -> Json: ...
+    async def audited(self, found: dict[str, str]) -> int: ...
     def follow(self) -> asyncio.Queue[Json | None]: ...
     def unfollow(self, queue: asyncio.Queue[Json | None]) -> None: ...
     def is_followed(self, queue: asyncio.Queue[Json | None]) -> bool: ...
@@ -90,6 +98,7 @@ class Api:
             ("/explain", self._explain),
             ("/events", self._events),
             ("/export", self._export),
+            ("/known", self._known),
             ("/metrics", self._metrics),
             ("/healthz", self._healthz),
         ):
@@ -97,6 +106,9 @@ class Api:
         app.router.add_post("/reload", self._reload)
         app.router.add_post("/override", self._override)
         app.router.add_post("/notify/test", self._test_notify)
+        app.router.add_post("/audit", self._audit)
+        app.router.add_post("/audit/found", self._audited)
+        app.router.add_post("/failback", self._failback)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
         await runner.setup()
         try:
@@ -167,6 +179,9 @@ class Api:
                 continue
         return None if queue.empty() else queue.get_nowait()
 
+    async def _known(self, request: web.Request) -> web.Response:
+        return _json(await self._doors.known())
+
     async def _export(self, request: web.Request) -> web.Response:
         return _json(await self._doors.export())
 
@@ -182,23 +197,49 @@ class Api:
         found = await self._doors.test_notify(_typed(await _body(request), "sink", str, ""))
         return _json({"ok": all(one["ok"] for one in found), "sinks": found})
 
+    async def _audit(self, request: web.Request) -> web.Response:
+        return _json(await self._doors.audit(_typed(await _body(request), "asking", bool, False)))
+
+    async def _audited(self, request: web.Request) -> web.Response:
+        found = _typed(await _body(request), "found", list, [])
+        if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in found):
+            raise Refused(400, "found: a list of {name, text} is needed")
+        texts = {one["name"][:MAX_TEXT]: str(one.get("text", ""))[:MAX_TEXT] for one in found[:MAX_EVENTS]}
+        return _json({"ok": True, "told": await self._doors.audited(texts)})
+
     async def _reload(self, request: web.Request) -> web.Response:
         body = await _body(request)
         answer = await self._doors.reload(_typed(body, "force", bool, False))
         return _json(answer, 200 if answer.get("ok") else 409)
 
+    async def _failback(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        pool, reason = _typed(body, "pool", str, ""), _typed(body, "reason", str, "")
+        if not pool:
+            raise Refused(400, "pool: a name is needed")
+        if len(reason) > MAX_TEXT:
+            raise Refused(400, f"reason: at most {MAX_TEXT} characters")
+        owner = user_of(request.get_extra_info("socket"))
+        return _json(await self._doors.failback(pool, owner, reason))
+
     async def _override(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        members = body.get("members")
-        if not isinstance(members, list) or not members or not all(isinstance(one, str) for one in members):
+        members: Any = body.get("members")
+        on_pools = body.get("word") in ("hold", "release")
+        if on_pools and members is None:
+            members = []  # all of them
+        wanted = isinstance(members, list) and all(isinstance(one, str) for one in members)
+        if not wanted or not (members or on_pools):
             raise Refused(400, "members: a list of names is needed, such as web1 or web/web1")
-        word = body.get("word")
-        if word not in ("drain", "disable", "enable"):
-            raise Refused(400, f"word: {word!r} is none of drain, disable, enable")
+        word = _word(body)
         reason = _typed(body, "reason", str, "")
         if len(reason) > MAX_TEXT:
             raise Refused(400, f"reason: at most {MAX_TEXT} characters")
         seconds = _seconds(body.get("for"))
+        if seconds is None and word in ("force-up", "drill"):
+            raise Refused(400, f"for: {word} needs an end, a number of seconds")
+        if seconds is not None and word in ("enable", "return", "release"):
+            raise Refused(400, f"{word} has no end, so `for` says nothing")
         force = _typed(body, "force", bool, False)
         owner = user_of(request.get_extra_info("socket"))
         return _json(await self._doors.override(members, word, seconds, owner, reason, force))
@@ -255,6 +296,22 @@ def _typed(body: Json, name: str, kind: type[Any], default: Any) -> Any:
     if not isinstance(value, kind):
         raise Refused(400, f"{name}: {value!r} is not a {kind.__name__}")
     return value
+
+
+WORDS = ("drain", "disable", "force-up", "drill", "weight", "enable", "return", "hold", "release")
+
+
+def _word(body: Json) -> str:
+    """The word of an override; a weight's with its amount."""
+    word = body.get("word")
+    if word not in WORDS:
+        raise Refused(400, f"word: {word!r} is none of {', '.join(WORDS)}")
+    if word != "weight":
+        return str(word)
+    try:
+        return f"weight {read_amount(str(body.get('weight', '')))}"
+    except ValueError as error:
+        raise Refused(400, f"weight: {error}") from error
 
 
 def _seconds(value: object) -> float | None:

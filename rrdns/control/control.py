@@ -31,14 +31,19 @@ from rrdns.control.counters import Tally
 from rrdns.control.desk import Desk
 from rrdns.control.doors import OpenDoors
 from rrdns.control.files import Accepted
+from rrdns.control.journal import NAME as JOURNAL
+from rrdns.control.journal import Journal
+from rrdns.control.journal_rows import Files
 from rrdns.control.loading import Load, Loader, is_warning
 from rrdns.control.outward import Outward
 from rrdns.control.overview import Overview, ReloadState, summary
 from rrdns.control.publisher import Publisher
+from rrdns.control.standings import STANDINGS, standings_of
 from rrdns.control.store import NAME, Store
 from rrdns.directors.poller import Poller
 from rrdns.directors.reach import Reach
 from rrdns.model import State
+from rrdns.roster import frozen
 from rrdns.roster.roster import Roster
 from rrdns.settings import Settings
 from rrdns.texts import plural
@@ -77,7 +82,16 @@ class Control:
         self.tally = Tally()
         self.publisher = Publisher(run, shared, self.tally, self.clock.now)
         self.roster = Roster(None, settings.isolation_hold, settings.witness, settings.ede)
-        self.desk = Desk(self.roster, self.store, self.publisher, self.tally, self.clock)
+        age, size = settings.journal_age, settings.journal_size
+        self.journal = Journal(run / JOURNAL if kept and size else None, self.clock, age, size)
+        self.journal.about = {
+            "isolation_hold": settings.isolation_hold,
+            "witness": list(settings.witness),
+            "health_max_age": settings.health_max_age,
+        }
+        self.journal.contents = self._contents
+        self.store.on_full = self.journal.give_way
+        self.desk = Desk(self.roster, self.store, self.publisher, self.tally, self.clock, self.journal)
         self.overview = Overview(settings, run, shared, self.store, self.tally, self.clock)
         self.outward = Outward(
             settings,
@@ -116,6 +130,7 @@ class Control:
                 for task in (
                     self.desk.keep_time(),
                     self.store.run(),
+                    self.journal.run(),
                     self._sample(),
                     self._serve(),
                     self._watch(),
@@ -131,12 +146,23 @@ class Control:
 
     async def _start(self) -> None:
         await self.store.open()
+        await self.journal.open()
         await self.outward.office.open()
         health = self.store.health(self.settings.health_max_age)
         members, wrong = reports.members_of(self.store.meta(reports.MEMBERS))
         if wrong:
             log.logger.error("%s: %s", self.store.path, wrong)
-        self.roster.restore(health, self.store.overrides(), members)
+        standings, wrong = standings_of(self.store.meta(STANDINGS))
+        if wrong:
+            log.logger.error("%s: %s", self.store.path, wrong)
+        held, wrong = frozen.read(self.store.meta(frozen.FROZEN))
+        if wrong:
+            log.logger.error("%s: %s", self.store.path, wrong)
+        self.roster.restore(health, self.store.overrides(), members, standings, held)
+        corrections, wrong = reports.corrections_of(self.store.meta(reports.CORRECTIONS))
+        if wrong:
+            log.logger.error("%s: %s", self.store.path, wrong)
+        self.roster.balancing.restore(corrections)
         self._fingerprint = await asyncio.to_thread(files.fingerprint, self.settings.zones)
         async with self._one_load:
             load = await self.loader.start(self.settings.strict)
@@ -180,7 +206,7 @@ class Control:
         try:
             async with asyncio.timeout(CLOSE_WAIT):
                 ends = self.api.stop(), self.prober.stop(), self._hang_up_on_directors(), self.store.close()
-                await asyncio.gather(*ends, self.outward.office.close())
+                await asyncio.gather(*ends, self.journal.close(), self.outward.office.close())
         except TimeoutError:
             log.logger.error("not everything could be saved at the end: the disk does not answer")
 
@@ -245,15 +271,15 @@ class Control:
         """Now, and synchronously; the answer of POST /reload."""
         async with self._one_load:
             load = await self.loader.reload(force)
-            await self._take(load)
+            saved = await self._take(load)
         if load.dataset is None:
             faults = len(load.faults)
             error = f"{faults} problem{'s' if faults != 1 else ''}"
             return {"ok": False, "error": error, "problems": load.problems, "changed": {}}
-        return {"ok": True, "problems": load.problems, "changed": load.changed}
+        return {"ok": True, "problems": load.problems, "changed": load.changed, "saved": saved}
 
-    async def _take(self, load: Load) -> None:
-        """A load's outcome: in force, or refused and shown. The caller holds `_one_load`."""
+    async def _take(self, load: Load) -> bool:
+        """A load's outcome: in force, or refused and shown; whether it is saved. The caller holds `_one_load`."""
         before = self.overview.reload.state
         self._log_problems(load)
         if load.dataset is None:
@@ -265,13 +291,13 @@ class Control:
                 self.overview.reload.unkept,
             )
             self.desk.tell("reload", self.settings.zones, before, "refused", load.faults[0])
-            return
+            return True
         await self._put_in_force(load)
         if load.changed or load.state != before:
             self.desk.tell("reload", self.settings.zones, before, load.state, summary(load.changed))
         else:
             log.logger.info("reload of %s: nothing changed", self.settings.zones)
-        await self._save(load)
+        return await self._save(load)
 
     def _log_problems(self, load: Load) -> None:
         """Each one line; of warnings only those that are new."""
@@ -282,23 +308,35 @@ class Control:
     async def _put_in_force(self, load: Load) -> None:
         assert load.dataset is not None
         wall = self.clock.moment().wall
-        what = {"state": load.state, "files": len(load.directory.files) if load.directory else 0}
-        self.store.note_input("load", self.settings.zones, what, wall)
+        now = self.clock.now()
         targets = await self.desk.load(load.dataset)
+        if load.directory is not None:
+            found = load.directory.files, load.directory.mtimes
+            await self.journal.note_load(self.settings.zones, load.state, found, now)
         self.loader.in_force(load)
         self.prober.set_targets(targets)
         self.poller.set_directors(load.dataset.directors)
+        if self.desk.serving:
+            await self.outward.begin()
         source = "accepted" if load.state == "kept" else "zones"
         self.overview.reload = ReloadState(load.state, wall, _bounded(load.problems), source)
         if load.state == "kept":
             log.logger.error("%s can't be served; the files accepted before it are, until it can", self.settings.zones)
 
-    async def _save(self, load: Load) -> None:
-        """The copy, the serials and the load itself, on the disk; waited for as long as that is quick."""
+    def _contents(self) -> Files | None:
+        """The files in force, as the disk has them; without a state folder those of the directory."""
+        kept = self.loader.accepted
+        copy = kept.read(self.settings.zones) if kept is not None else files.read(self.settings.zones)
+        return (copy.files, copy.mtimes) if copy is not None else None
+
+    async def _save(self, load: Load) -> bool:
+        """The copy, the serials and the load itself, on the disk; waited for as long as that is quick. Whether all of
+        it is there."""
         self._unkept = None
         self._keeping = self._later(self._keep(load))
         saving = self._later(self.store.flush(durable=True))
-        await asyncio.wait({self._keeping, saving}, timeout=KEEP_WAIT)
+        done, _ = await asyncio.wait({self._keeping, saving}, timeout=KEEP_WAIT)
+        return {self._keeping, saving} <= done and saving.result() and not self.overview.reload.unkept
 
     async def _keep(self, load: Load) -> None:
         """Writes the accepted copy; tried again while it fails and is the newest."""

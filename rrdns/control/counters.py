@@ -21,19 +21,21 @@ Host = tuple[str, str]
 """A pool's name and a member's."""
 
 WINDOW = 5.0  # seconds a rate looks back
+LOOK_BACK, PARTS = 300.0, 10  # seconds the fairness meter looks back, and in how many parts
 
 
 class Ring:
     """Who stands in each slot of one counted ring; made once per change and shared by all workers."""
 
-    __slots__ = ("_cycle", "_hosts", "_pool", "service", "slots")
+    __slots__ = ("_cycle", "_hosts", "_leads", "pool", "service", "slots")
 
     def __init__(self, service: bytes, pool: str, slots: Sequence[Sequence[str]]) -> None:
         self.service = service
         self.slots = slots
-        self._pool = pool
+        self.pool = pool
         self._hosts: tuple[tuple[Host, ...], ...] | None = None
         self._cycle: Counter[Host] = Counter()
+        self._leads: Counter[str] = Counter()
 
     def count(self, start: int, end: int) -> Counter[Host]:
         """How often each host was in the answers from cursor `start` up to, not including, `end`."""
@@ -57,11 +59,32 @@ class Ring:
                 counts.update(dict.fromkeys(hosts[slot], new))
         return counts
 
+    def firsts(self, start: int, end: int) -> Counter[str]:
+        """How often each member stood first, which is where most clients go."""
+        length = len(self.slots)
+        if not length or end <= start:
+            return Counter()
+        self._prepared()
+        cycles, rest = divmod(end - start, length)
+        found = Counter({name: cycles * times for name, times in self._leads.items()}) if cycles else Counter()
+        for cursor in range(start, start + rest):
+            found.update(self.slots[cursor % length][:1])
+        return found
+
+    def firsts_of_slots(self, before: Mapping[int, int], now: Mapping[int, int]) -> Counter[str]:
+        """The same, by how often each slot was given."""
+        found: Counter[str] = Counter()
+        for slot, times in now.items():
+            if times > before.get(slot, 0) and 0 <= slot < len(self.slots):
+                found.update(dict.fromkeys(self.slots[slot][:1], times - before.get(slot, 0)))
+        return found
+
     def _prepared(self) -> tuple[tuple[Host, ...], ...]:
         """Worked out at the first count: many rings are replaced before anyone was answered from them."""
         if self._hosts is None:
-            self._hosts = tuple(tuple([_host(self._pool, member) for member in slot]) for slot in self.slots)
+            self._hosts = tuple(tuple([_host(self.pool, member) for member in slot]) for slot in self.slots)
             self._cycle = Counter(host for slot in self._hosts for host in slot)
+            self._leads = Counter(slot[0] for slot in self.slots if slot)
         return self._hosts
 
 
@@ -89,6 +112,7 @@ class Tally:
         self.services: Counter[bytes] = Counter()
         self._seen: dict[int, dict[Key, _Seen]] = {}
         self._recent: deque[tuple[float, Counter[Host], Counter[bytes]]] = deque()
+        self._firsts: deque[tuple[float, dict[str, Counter[str]]]] = deque()
 
     # ------------------------------------------------------------------ what workers have and say
 
@@ -119,6 +143,7 @@ class Tally:
         before this one) are left out: who stood in them is not known any more."""
         members: Counter[Host] = Counter()
         services: Counter[bytes] = Counter()
+        firsts = self._minute(now)
         seen = self._seen.get(worker, {})
         for key, reading in readings.items():
             number, first, cursor = reading[:3]
@@ -134,9 +159,12 @@ class Tally:
                 services[ring.service] += cursor - start
                 if len(reading) == 4:
                     members.update(ring.count_slots(one.hits, reading[3]))
+                    leads = ring.firsts_of_slots(one.hits, reading[3])
                     one.hits = reading[3]
                 else:
                     members.update(ring.count(start, cursor))
+                    leads = ring.firsts(start, cursor)
+                firsts.setdefault(ring.pool, Counter()).update(leads)
         if services:
             self.members.update(members)
             self.services.update(services)
@@ -157,6 +185,23 @@ class Tally:
             {host: count / WINDOW for host, count in members.items()},
             {name: count / WINDOW for name, count in services.items()},
         )
+
+    def answered(self, pool: str, now: float) -> dict[str, float]:
+        """The share of first places each member had in the pool's answers of the last minutes; {}: there were none."""
+        self._minute(now)
+        total: Counter[str] = Counter()
+        for _, pools in self._firsts:
+            total.update(pools.get(pool, {}))
+        whole = sum(total.values())
+        return {name: count / whole for name, count in total.items()} if whole else {}
+
+    def _minute(self, now: float) -> dict[str, Counter[str]]:
+        """Where first places are counted now; a part of LOOK_BACK each."""
+        while self._firsts and self._firsts[0][0] <= now - LOOK_BACK:
+            self._firsts.popleft()
+        if not self._firsts or now - self._firsts[-1][0] >= LOOK_BACK / PARTS:
+            self._firsts.append((now, {}))
+        return self._firsts[-1][1]
 
     def keep_only(self, members: Iterable[Host], services: Iterable[bytes]) -> None:
         """After a reload: totals of hosts and names that are in no file any more are forgotten."""

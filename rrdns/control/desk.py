@@ -10,19 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
-from rrdns import failover, log
+from rrdns import log
 from rrdns.answers import Changes, Key
 from rrdns.control.clock import Clock
 from rrdns.control.counters import Ring, Tally
+from rrdns.control.journal import Journal
 from rrdns.control.publisher import Publisher
-from rrdns.control.reports import MEMBERS, ReportJournal, members_text
+from rrdns.control.reports import CORRECTIONS, MEMBERS, ReportJournal, members_text
+from rrdns.control.standings import STANDINGS, standings_text
 from rrdns.control.store import Store
+from rrdns.knowledge import standings_told
 from rrdns.model import DataSet, DirectorTable, Event, Override, Result, Target
+from rrdns.overrides import DRILL, ENABLE, ENDING, RELEASE, RETURN
+from rrdns.roster import frozen, overriding
 from rrdns.roster.roster import Decision, Roster
 
 TOGETHER = 0.005  # seconds in which results are gathered for one decision
@@ -31,18 +36,31 @@ KEEP_MEMBERS = 10.0  # seconds; weights that directors tell are written no often
 FOLLOWED = 1000  # events a follower may lag behind
 LARGE = 500  # targets, or rings: a picture of more is drawn in a thread
 
-_BAD = ("down", "unknown", "degraded", "panic", "held", "refused", "fault", "stale")
+_BAD = ("down", "unknown", "degraded", "panic", "held", "refused", "fault", "stale", "suspect")
 
 A = TypeVar("A")
 T = TypeVar("T")
 Followers = set["asyncio.Queue[dict[str, Any] | None]"]
 
 
+class Objection(Exception):
+    """What an operator asks for would do harm that he may not see; the message says what."""
+
+
 class Desk:
     """`turn` is held by whoever reads or changes the roster over more than one step of the loop."""
 
-    def __init__(self, roster: Roster, store: Store, publisher: Publisher, tally: Tally, clock: Clock) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        store: Store,
+        publisher: Publisher,
+        tally: Tally,
+        clock: Clock,
+        journal: Journal | None = None,
+    ) -> None:
         self.roster = roster
+        self.journal = journal or Journal(None, clock)
         self.turn = asyncio.Lock()
         self.followers: Followers = set()
         self.listeners: list[Callable[[Event], None]] = []
@@ -64,7 +82,12 @@ class Desk:
         self._digesting: asyncio.Task[None] | None = None
         self._moves = 0
         self._kept = (0, float("-inf"))
-        self._journal = ReportJournal()
+        self._stood = 0
+        self._corrected = 0
+        self._said = ReportJournal()
+        self.journal.overrides = lambda: self.roster.overrides
+        self.journal.reports = self._said.whole
+        self.journal.standings = lambda: standings_told(self.roster.standings)
         self.serving = False
         """Before that, hosts that are found to be up are no news."""
         self._flush: asyncio.TimerHandle | None = None
@@ -78,7 +101,9 @@ class Desk:
             decision, rings, targets = await self._in_thread(self._load, dataset)
             self._targets = targets
             self._act(decision, rings)
+            self._keep_frozen()
             self._store.keep_only_targets(targets)
+            self.journal.keep_only_targets(targets)
             self._moves = self.roster.moves
             self._count_only_those_there()
             self._catch_up()
@@ -134,32 +159,49 @@ class Desk:
                 name, table = next(iter(self._reports.items()))
                 del self._reports[name]
                 self._journal_of(name, table)
+                self._count_answers(name)
                 await self._in_thread(lambda said: self.roster.hear(*said), (name, table, self._clock.now()))
                 self._catch_up()
 
     async def override(
-        self, members: list[tuple[str, str]], word: str, seconds: float | None, owner: str, reason: str
+        self,
+        members: list[tuple[str, str]],
+        word: str,
+        seconds: float | None,
+        owner: str,
+        reason: str,
+        force: bool = False,
     ) -> tuple[list[str], bool]:
-        """An operator's word on (pool, member)s; whose override changed, and whether that is saved."""
+        """An operator's word on (pool, member)s, or on pools (no member), in one decision or none; whose override
+        changed, and whether that is saved. Raises Objection where it would take the last healthy member away and
+        nobody says `force`."""
         async with self.turn:
             now = self._clock.moment()
-            standing = {(one.pool, one.member): one for one in self.roster.overrides}
             until = None if seconds is None else now.mono + seconds
             until_wall = None if seconds is None else now.wall + seconds
-            changed = []
-            for pool, member in members:
-                old = standing.get((pool, member))
-                op = Override(pool, member, word, owner, reason, now.wall, until, until_wall)
-                if _says_the_same(old, op):
-                    continue
-                what = {"word": word, "for": seconds, "owner": owner, "reason": reason}
-                self._store.note_input("override", f"{pool}/{member}", what, now.wall)
-                if word == "enable":
-                    self._act(self.roster.clear(pool, member, now.mono, owner, reason))
-                else:
-                    self._act(self.roster.override(op, now.mono))
-                changed.append(f"{pool}/{member}")
+            every = [Override(*whom, word, owner, reason, now.wall, until, until_wall) for whom in members]
+            standing: dict[tuple[str, str], list[Override]] = {}
+            for one in self.roster.overrides:
+                standing.setdefault((one.pool, one.member), []).append(one)
+            ops = [op for op in every if not _says_nothing_new(standing.get((op.pool, op.member), []), op)]
+            overriding.judge(self.roster.duties, ops)
+            if word not in ENDING and not force and (why := overriding.objection(self.roster.outlook(ops), word)):
+                raise Objection(why)
+            self.journal.note_words(ops, now.mono)
+            self._act(self.roster.speak(ops, now.mono))
+        changed = [f"{op.pool}/{op.member}" if op.member else op.pool or "all pools" for op in ops]
         return changed, await self._saved(self._store.flush(durable=True))
+
+    async def failback(self, pool: str, owner: str, reason: str) -> tuple[str, bool]:
+        """An operator says that what waits to return to a pool shall; how the pool is then, and whether that is
+        saved. Raises UnknownPool."""
+        async with self.turn:
+            now = self._clock.now()
+            decision = self.roster.failback(pool, now, owner, reason)
+            self.journal.note_input("failback", pool, {"owner": owner, "reason": reason}, now)
+            self._act(decision)
+            selection = self.roster.duties[pool].selection
+        return f"{selection.state}: {selection.why}", await self._saved(self._store.flush(durable=True))
 
     async def keep_time(self) -> None:
         """Deadlines: what happens without input. Runs until cancelled."""
@@ -187,25 +229,6 @@ class Desk:
     def tell(self, subject: str, name: str, before: str, after: str, why: str) -> None:
         """An event that is no decision of the roster's."""
         self._tell(Event(self._clock.now(), subject, name, before, after, why))
-
-    # ------------------------------------------------------------------ what an override would do
-
-    def emptied(self, members: list[tuple[str, str]], word: str) -> str:
-        """In words, which pools would lose the last member they have, and what would be answered; or ""."""
-        texts = []
-        for pool in self.roster.emptied(members):
-            duty = self.roster.duties[pool]
-            names = {member for in_pool, member in members if in_pool == pool}
-            hosts = [
-                replace(one, drained=word == "drain", disabled=word == "disable", available=False)
-                if one.name in names
-                else one
-                for one in duty.hosts
-            ]
-            after = failover.decide(duty.pool, hosts, duty.last)
-            serving = ", ".join(one.name for one in after.serving) or ("SERVFAIL" if after.servfail else "no address")
-            texts.append(f"pool {pool} would have no available member left; it would answer {serving} ({after.why})")
-        return "; ".join(texts)
 
     # ------------------------------------------------------------------ inside
 
@@ -243,25 +266,35 @@ class Desk:
         if target.key not in self._targets:
             return  # its probe was under way when the files changed
         now = self._clock.moment()
-        self._store.note_result(target.key, result, now.wall)
+        self.journal.note_result(target, result, now.mono)
         self.roster.note(target.key, result, now.mono)
         self._store.keep_health(target.key, self.roster.health(target.key))
 
     def _hear(self, name: str, table: DirectorTable | str) -> None:
         self._journal_of(name, table)
+        self._count_answers(name)
         self.roster.hear(name, table, self._clock.now())
 
     def _journal_of(self, name: str, table: DirectorTable | str) -> None:
-        now = self._clock.moment()
-        what = self._journal.news(name, table, now.mono)
+        now = self._clock.now()
+        what = self._said.news(name, table, now)
         if what is not None:
-            self._store.note_input("report", name, what, now.wall)
+            self.journal.note_input("report", name, what, now)
+
+    def _count_answers(self, name: str) -> None:
+        """How much the pools that follow a director have answered: their weights may go by it."""
+        keen = self.roster.balancing.keen
+        for pool in self.roster.directors.followers(name):
+            if pool in keen:
+                services = self.roster.duties[pool].services
+                self.roster.answered(pool, sum(self._tally.services[one.name] for one in services))
 
     def _moved(self) -> None:
         """Directors have added members, or taken them away."""
         self._moves = self.roster.moves
         self._targets = dict(self.roster.targets())
         self._store.keep_only_targets(self._targets)
+        self.journal.keep_only_targets(self._targets)
         self._count_only_those_there()
         self.on_targets(self._targets)
 
@@ -279,6 +312,18 @@ class Desk:
         if directors.version != version and (at_once or now - when >= KEEP_MEMBERS):
             self._kept = directors.version, now
             self._store.keep_meta(MEMBERS, members_text(directors.kept()))
+        version = self.roster.balancing.version(self.roster.duties)
+        if version != self._corrected:
+            self._corrected = version
+            self._store.keep_meta(CORRECTIONS, json.dumps(self.roster.balancing.kept(self.roster.duties)))
+
+    def _keep_standings(self) -> None:
+        """What failover schemes remember, when it is something else."""
+        version = self.roster.company.version
+        if version != self._stood:
+            self._stood = version
+            self._store.keep_meta(STANDINGS, standings_text(self.roster.standings))
+            self._store.urge()
 
     def _decide(self) -> None:
         """What follows from the results noted since the last time."""
@@ -293,6 +338,7 @@ class Desk:
         if moved:
             self._moved()
         self._keep_members(moved)
+        self._keep_standings()
         if not decision:
             return
         for event in decision.events:
@@ -301,9 +347,16 @@ class Desk:
             self._publisher.publish(decision.changes, self._rings(decision.changes) if rings is None else rings)
         if any(event.subject == "override" for event in decision.events):
             self._store.keep_overrides(self.roster.overrides)
+            self._keep_frozen()
         if decision.events:
             self._store.urge()
         self.news.set()
+
+    def _keep_frozen(self) -> None:
+        """What holds keep as it is."""
+        told = frozen.text(self.roster.holds.frozen(self.roster.duties))
+        if told != (self._store.meta(frozen.FROZEN) or "{}"):
+            self._store.keep_meta(frozen.FROZEN, told)
 
     def _rings(self, changes: Changes) -> dict[Key, Ring]:
         """Who stands in the counted rings among the changes."""
@@ -316,6 +369,7 @@ class Desk:
 
     def _tell(self, event: Event) -> None:
         row = self._store.keep_event(event)
+        self.journal.note_event(event)
         level = logging.WARNING if event.after in _BAD else logging.INFO
         if event.subject == "target" or (not self.serving and event.before == "unknown" and level == logging.INFO):
             level = logging.DEBUG  # its member's line says it, where it matters; and a start is no transition
@@ -339,9 +393,10 @@ class Desk:
         return bool(done) and task.result()
 
 
-def _says_the_same(old: Override | None, new: Override) -> bool:
-    if new.word == "enable":
-        return old is None
-    if old is None:
-        return False
-    return (old.word, old.reason, old.until, new.until) == (new.word, new.reason, None, None)
+def _says_nothing_new(its: list[Override], op: Override) -> bool:
+    """`its`: the words that stand on the same member, or pool."""
+    if op.word == RETURN:
+        return not any(one.word == DRILL for one in its)
+    if op.word in (ENABLE, RELEASE):
+        return not its
+    return any((one.word, one.reason, one.until, op.until) == (op.word, op.reason, None, None) for one in its)

@@ -6,21 +6,23 @@ Must not know: HTTP, sockets.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rrdns import wire
+from rrdns import knowledge, wire
+from rrdns.audit import facts
+from rrdns.audit.asking import ask_all
 from rrdns.control import overview
 from rrdns.control.api import Refused
 from rrdns.control.clock import Clock
-from rrdns.control.desk import FOLLOWED, Desk
+from rrdns.control.desk import FOLLOWED, Desk, Objection
 from rrdns.control.outward import Outward
 from rrdns.control.overview import Overview
 from rrdns.control.store import Store
-from rrdns.model import Pool
-from rrdns.roster.roster import UnknownMember
+from rrdns.roster import whom
+from rrdns.roster.company import UnknownPool
+from rrdns.roster.overriding import UnknownMember
 
 Json = dict[str, Any]
 
@@ -43,6 +45,8 @@ class OpenDoors:
         self._clock = clock
         self._reload = reload
         self._outward = outward
+        self._audited: dict[str, str] = {}
+        """What the last audit found, as it was told."""
 
     async def status(self) -> bytes:
         return await self._desk.look(lambda roster: json.dumps(self._overview.status(roster)).encode())
@@ -54,10 +58,22 @@ class OpenDoors:
             raise Refused(400, f"{name!r} {error}") from error
         except ValueError as error:
             raise Refused(400, str(error)) from error
-        return await self._desk.look(lambda roster: roster.explain(wanted, number, self._clock.now()))
+        found = await self._desk.look(lambda roster: roster.explain(wanted, number, self._clock.now()))
+        self._overview.with_answers(found)
+        return found
 
     async def events(self, limit: int, since: float | None, pool: str) -> list[Json]:
         return self._store.events(limit, since, pool)
+
+    async def known(self) -> bytes:
+        journal = self._desk.journal
+        found = await asyncio.to_thread(journal.contents)
+        if found is None:
+            raise Refused(503, "the files in force can't be read back; `rrdns whatif ZONES` works on a directory")
+        about, files = journal.about, found
+        return await self._desk.look(
+            lambda roster: json.dumps(knowledge.told(roster, files, about, self._clock.now())).encode()
+        )
 
     async def export(self) -> bytes:
         return await self._desk.look(lambda roster: json.dumps({"zones": overview.export(roster)}).encode())
@@ -76,23 +92,46 @@ class OpenDoors:
             raise Refused(404, f"there is no sink {sink!r}; there are {', '.join(sinks)}")
         return await self._outward.test(sink)
 
+    async def audit(self, asking: bool) -> Json:
+        found = await self._desk.look(facts.facts)
+        targets = await self._desk.look(facts.up_targets) if asking else []
+        return {**found, "asked": await ask_all(targets) if asking else None}
+
+    async def audited(self, found: dict[str, str]) -> int:
+        """Findings of an audit become events where they are news, and so does their end; how many."""
+        before, self._audited = self._audited, found
+        for name in sorted(found.keys() - before.keys()):
+            self._desk.tell("audit", name, "fine", "found", found[name])
+        for name in sorted(before.keys() - found.keys()):
+            self._desk.tell("audit", name, "found", "fine", "it is found no more")
+        return len(found.keys() ^ before.keys())
+
     async def reload(self, force: bool) -> Json:
         return await self._reload(force)
 
     async def override(
         self, members: list[str], word: str, seconds: float | None, owner: str, reason: str, force: bool
     ) -> Json:
-        if word == "enable" and seconds is not None:
-            raise Refused(400, "enable has no end, so `for` says nothing")
-        async with self._desk.turn:
-            found = self._resolve(members)
-            if word != "enable" and not force and (why := self._desk.emptied(found, word)):
-                raise Refused(409, f"{why}. To do it all the same: --force")
         try:
-            changed, saved = await self._desk.override(found, word, seconds, owner, reason)
+            async with self._desk.turn:
+                roster = self._desk.roster
+                if word in ("hold", "release"):
+                    found = [(one, "") for one in whom.pools(members, roster.dataset.pools)] or [("", "")]
+                else:
+                    found = whom.members(members, roster.dataset.pools, roster.overrides)
+            changed, saved = await self._desk.override(found, word, seconds, owner, reason, force)
         except UnknownMember as error:
             raise Refused(404, str(error)) from error
+        except Objection as error:
+            raise Refused(409, f"{error}. To do it all the same: --force") from error
         return {"ok": True, "changed": changed, "saved": saved}
+
+    async def failback(self, pool: str, owner: str, reason: str) -> Json:
+        try:
+            why, saved = await self._desk.failback(pool, owner, reason)
+        except UnknownPool as error:
+            raise Refused(409 if pool in self._desk.roster.duties else 404, str(error)) from error
+        return {"ok": True, "pool": pool, "now": why, "saved": saved}
 
     def follow(self) -> asyncio.Queue[Json | None]:
         queue: asyncio.Queue[Json | None] = asyncio.Queue(FOLLOWED)
@@ -104,35 +143,3 @@ class OpenDoors:
 
     def is_followed(self, queue: asyncio.Queue[Json | None]) -> bool:
         return queue in self._desk.followers
-
-    def _resolve(self, names: list[str]) -> list[tuple[str, str]]:
-        """(pool, member)s of names as people write them: `web1` in every pool that has one, `web/web1` in that."""
-        found: dict[tuple[str, str], None] = {}
-        pools = self._desk.roster.dataset.pools
-        for name in names:
-            in_pool, slash, member = name.rpartition("/")
-            wanted = [in_pool] if slash else list(pools)
-            hits = [
-                (pool, one.name)
-                for pool in wanted
-                if pool in pools
-                for one in pools[pool].members
-                if one.name == (member if slash else name)
-            ]
-            hits += [
-                (one.pool, one.member)  # away at its director, and its override waits for it
-                for one in self._desk.roster.overrides
-                if one.pool in wanted and one.member == (member if slash else name)
-            ]
-            if not hits:
-                raise Refused(404, _unknown(name, pools))
-            found.update(dict.fromkeys(hits))
-        return list(found)
-
-
-def _unknown(name: str, pools: Mapping[str, Pool]) -> str:
-    known = {one.name for pool in pools.values() for one in pool.members}
-    known |= {f"{pool.name}/{one.name}" for pool in pools.values() for one in pool.members}
-    near = difflib.get_close_matches(name, sorted(known)[:10_000], 1)
-    hint = f"; did you mean {near[0]}?" if near else "; see `rrdns status` for those there are"
-    return f"there is no member {name!r} in any pool{hint}"

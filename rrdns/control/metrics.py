@@ -195,7 +195,7 @@ class Metrics:
         for apex, zone in roster.dataset.zones.items():
             rows["rrdns_zone_serial"].append(((wire.name_to_text(apex),), zone.serial))
         words = Counter({"drain": 0, "disable": 0})
-        words.update(one.word for one in roster.overrides)
+        words.update(one.word.partition(" ")[0] for one in roster.overrides)  # `weight 50%` is a weight
         rows["rrdns_overrides"] += [((word,), number) for word, number in words.items()]
         guard = roster.verdicts.guard
         rows["rrdns_isolation_held"].append(((), isolation.holding(guard)))

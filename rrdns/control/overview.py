@@ -109,6 +109,15 @@ class Overview:
             "events": self._store.events(EVENTS),
         }
 
+    def with_answers(self, found: Json | None) -> None:
+        """Adds to what `explain` says what the members of its pool were answered."""
+        while found:
+            if found.get("pool"):
+                firsts = self._tally.answered(found["pool"]["name"], self._clock.now())
+                for name, member in found["pool"]["members"].items():
+                    member["answered"] = firsts.get(name, 0.0) if firsts else None
+            found = found.get("then")
+
     # ------------------------------------------------------------------ parts
 
     def _directors(self, found: Json) -> Json:
@@ -121,7 +130,9 @@ class Overview:
     def _add_answers(self, found: Json, now: float) -> None:
         members, services = self._tally.rates(now)
         for pool_name, pool in found["pools"].items():
+            firsts = self._tally.answered(pool_name, now)
             for member_name, member in pool["members"].items():
+                member["answered"] = firsts.get(member_name, 0.0) if firsts else None
                 member["answers"] = self._tally.members.get((pool_name, member_name), 0)
                 member["rate"] = members.get((pool_name, member_name), 0.0)
         by_name = {wire.name_to_text(name): rate for name, rate in services.items()}

@@ -1,8 +1,9 @@
 """What is kept of what directors say: the journal's rows of it, and the members that a restart needs. Pure.
 
-Into the journal goes what is new in a table and can decide something. Connections change at every reading and decide
-nothing by themselves; weights alone may change at every reading too, and are noted now and then. A row is told by
-part, name, address and port. Must not know: sqlite, how the roster decides.
+Into the journal goes what is new in a table and can decide who serves. Connections change at every reading; what they
+decide, how often each member is answered with lc, wlc or `correct:`, is not replayed. Weights alone may change at
+every reading too, and are noted now and then. A row is told by part, name, address and port.
+Must not know: sqlite, how the roster decides.
 """
 
 from __future__ import annotations
@@ -29,6 +30,15 @@ class ReportJournal:
         self._said: dict[str, Said] = {}
         self._masters: dict[str, bool | None] = {}
         self._noted: dict[str, float] = {}
+
+    def whole(self) -> dict[str, Any]:
+        """What is known of all directors, as `news` would tell it to somebody who knows nothing."""
+        found: dict[str, Any] = {}
+        for name, said in self._said.items():
+            parts = list(dict.fromkeys(row[0] for row in said))
+            rows = [[*row, *said[row]] for row in said]
+            found[name] = {"rows": rows, "gone": [], "parts": parts, "master": self._masters.get(name)}
+        return found | {name: {"fault": why} for name, why in self._faults.items() if name not in found}
 
     def news(self, name: str, table: DirectorTable | str, now: float) -> dict[str, Any] | None:
         if isinstance(table, str):
@@ -71,6 +81,24 @@ def members_of(text: str | None) -> tuple[Kept, str]:
             ]
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         return {}, f"the members that directors told could not be understood ({error})"
+    return found, ""
+
+
+CORRECTIONS = "corrections"
+"""The store's key of the weights that were learned from connections: JSON of what `Balancing.kept` gives."""
+
+
+def corrections_of(text: str | None) -> tuple[dict[str, dict[str, dict[str, float]]], str]:
+    """Corrections as they were kept; and what is wrong with them, in words."""
+    try:
+        found = {
+            str(pool): {
+                str(kind): {str(name): float(value) for name, value in values.items()} for kind, values in kinds.items()
+            }
+            for pool, kinds in json.loads(text or "{}").items()
+        }
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        return {}, f"the corrections of weights could not be understood ({error})"
     return found, ""
 
 

@@ -6,7 +6,7 @@ out by `following.py`. Must not know: checks, overrides, who serves, how a direc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from rrdns.roster.following import follow
 from rrdns.zonefile.readers import duration_text
 
 Json = dict[str, Any]
+FRESH = 3  # polls
+UNREAD = "its director has not been read yet"
 Kept = Mapping[str, Iterable[tuple[str, tuple[str, ...], int | None]]]
 """By pool: name, addresses and weight of its members as directors told them last."""
 
@@ -134,6 +136,33 @@ class Directors:
         """How many pools a reading of this director concerns."""
         return len(self._users.get(name, ()))
 
+    def followers(self, name: str) -> Sequence[str]:
+        """The pools that a reading of this director concerns."""
+        return self._users.get(name, ())
+
+    def deaf(self, pool: str, now: float) -> str:
+        """Why nothing is known of what the pool's members carry at this moment; "" where it is known."""
+        for name in self._heard_by(pool):
+            feed = self.feeds[name]
+            if feed.table is None:
+                return f"{name} can't be read: {feed.fault}" if feed.fault else UNREAD
+            if now >= _fresh_until(feed):
+                why = feed.fault or f"it was not read for {duration_text(round(now - feed.at, 1))}"
+                return f"{name} tells no connections: {why}"
+        return "" if pool in self.pools else "the pool has no director"
+
+    def fresh_until(self, pool: str) -> float | None:
+        """When `deaf` will have a reason, unless its directors are read again."""
+        feeds = [self.feeds[name] for name in self._heard_by(pool)]
+        return min((_fresh_until(feed) for feed in feeds if feed.table is not None), default=None)
+
+    def _heard_by(self, pool: str) -> list[str]:
+        """Whose words count for the pool's members now."""
+        if pool not in self.pools:
+            return []
+        names = {one.director for one in self.followed[pool].voices.values() if one.director in self.feeds}
+        return sorted(names or {one.director for one in self.pools[pool].following})
+
     @property
     def unheard(self) -> int:
         """How many have not been read even once, with or without success."""
@@ -238,6 +267,12 @@ def reason(feed: Feed, state: str) -> str:
     if feed.fault or state == "unknown":
         return feed.fault or "not read yet"
     return f"it was not read for {duration_text(feed.director.stale_after)}" if state == "stale" else ""
+
+
+def _fresh_until(feed: Feed) -> float:
+    """Connections are known for FRESH polls; older ones would send everybody to who was least loaded then."""
+    one = feed.director
+    return feed.at + min(one.stale_after, FRESH * one.interval + one.timeout)
 
 
 def _door(feed: Feed) -> tuple[object, ...]:

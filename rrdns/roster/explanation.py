@@ -192,7 +192,8 @@ def _ring(duty: Duty, service: Service, rtype: int) -> Json:
     order = duty.orders(service)[rtype == wire.AAAA]
     names = order.entries.names
     size = len(names)
-    due = schedulers.shares(order.entries.weights, wide(service.answers, size), service.scheduler) if size else []
+    answers = wide(service.answers, size)
+    due = schedulers.shares(order.entries.weights, answers, duty.by(service.scheduler)) if size else []
     inside = schedulers.reached(order.slots, size)
     first = schedulers.first_shares(order.slots, size)
     members: dict[str, Json] = {}

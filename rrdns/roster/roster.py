@@ -9,22 +9,26 @@ probe is made.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from rrdns import failover, isolation, wire
+from rrdns import isolation, overrides, wire
 from rrdns.answers import DEFAULT, DNAME, NO_CHANGES, AnswerSet, Changes, Key, Node, ZoneAnswers, key
-from rrdns.model import DataSet, DirectorTable, Event, Health, Hinted, Override, Result, Service, Target
-from rrdns.roster import explanation, hinted, overriding, snapshot, telling, verdicts
+from rrdns.model import DataSet, DirectorTable, Event, Health, Hinted, Override, Result, Service, Standing, Target
+from rrdns.roster import explanation, hinted, overriding, snapshot, succession, telling, verdicts
+from rrdns.roster.balancing import Balancing
+from rrdns.roster.company import Company
+from rrdns.roster.company import UnknownPool as UnknownPool
 from rrdns.roster.decision import NOTHING as NOTHING
 from rrdns.roster.decision import Decision as Decision
 from rrdns.roster.directors import Directors, Kept
 from rrdns.roster.duty import Duty
+from rrdns.roster.frozen import Frozen
 from rrdns.roster.overriding import UnknownMember as UnknownMember
 from rrdns.roster.statics import Difference, Statics, Table, put
-from rrdns.roster.verdicts import Keys, Verdicts
+from rrdns.roster.verdicts import OTHERS, Aims, Verdicts
 
 _A = wire.A.to_bytes(2, "big")
 PAGE_EVERY = 5.0  # seconds a page of a ring stands, where the sequence has several
@@ -47,6 +51,7 @@ class Roster:
         self.statics = Statics()
         self.verdicts = Verdicts(isolation_hold, witness)
         self.directors = Directors()
+        self.company = Company()
         self.moves = 0
         """How often directors changed who is a member, and with that the targets."""
         self.duties: dict[str, Duty] = {}
@@ -61,8 +66,10 @@ class Roster:
         self._users: Mapping[str, tuple[tuple[str, int], ...]] = {}
         self._held = False
         self._dirty: set[str] = set()
+        self.holds = overriding.Holds()
+        self.balancing = Balancing()
         self._timed: set[str] = set()
-        """Pools with an override that ends by itself."""
+        """Pools that feel an operator's word which ends by itself."""
         self._paged: set[str] = set()
         self._next_page: float | None = None
         self._events: list[Event] = []
@@ -85,9 +92,14 @@ class Roster:
 
     @property
     def overrides(self) -> tuple[Override, ...]:
-        return tuple(
-            duty.overrides[member] for _, duty in sorted(self.duties.items()) for member in sorted(duty.overrides)
-        )
+        """All operators' words in force, holds first."""
+        holds = [self.holds.words[pool] for pool in sorted(self.holds.words)]
+        return (*holds, *(word for _, duty in sorted(self.duties.items()) for word in duty.words_in_force()))
+
+    @property
+    def standings(self) -> Mapping[str, Standing]:
+        """What failover schemes remember, for a restart."""
+        return self.company.kept(self.duties)
 
     def targets(self) -> Mapping[str, Target]:
         """All targets to be probed, the guard's witnesses among them."""
@@ -128,9 +140,19 @@ class Roster:
 
     # ------------------------------------------------------------------ the files
 
-    def restore(self, kept: Mapping[str, Health], overrides: Iterable[Override], members: Kept | None = None) -> None:
-        """What outlived the last process, for the first load to take up; `members`: as `directors.kept` gave it."""
+    def restore(
+        self,
+        kept: Mapping[str, Health],
+        overrides: Iterable[Override],
+        members: Kept | None = None,
+        standings: Mapping[str, Standing] = MappingProxyType({}),
+        frozen: Frozen = MappingProxyType({}),
+    ) -> None:
+        """What outlived the last process, for the first load to take up; `members`: as `directors.kept` gave it,
+        `standings`: as `standings` did, `frozen`: as `holds.frozen` did."""
+        self.holds.kept = frozen
         self.verdicts.restore(kept)
+        self.company.restore(standings)
         self.directors.restore(members or {})
         self._restored = tuple(overrides)
 
@@ -146,7 +168,7 @@ class Roster:
         self._users = aims.users
         changes = self._load_zones(dataset)
         self.dataset = dataset
-        self._load_pools(dataset, aims.keys, now)
+        self._load_pools(dataset, aims, now)
         self._take_words(now)
         changes.sets.update(self._decide(sorted(self._dirty), now))
         if first:  # a start is no transition; what became of a kept override is worth telling
@@ -167,8 +189,8 @@ class Roster:
         self.services, self.hinted = services, records
         return self._table.enforce(wanted)
 
-    def _load_pools(self, dataset: DataSet, keys: Mapping[str, Keys], now: float) -> None:
-        old, self.duties, self._paged = self.duties, {}, set()
+    def _load_pools(self, dataset: DataSet, aims: Aims, now: float) -> None:
+        old, keys, self.duties, self._paged = self.duties, aims.keys, {}, set()
         for name in sorted(dataset.pools):
             pool, before = dataset.pools[name], old.get(name)
             if before is not None and before.pool == pool and before.targets == keys[name]:
@@ -186,20 +208,28 @@ class Roster:
         for name, duty in self.duties.items():
             duty.services, duty.hinted = tuple(serving.get(name, ())), records.get(name, ())
             duty.voices, duty.agents = self.directors.voices(name), self.verdicts.agents
+            duty.believe(self.verdicts.judged)
             if not duty.hosts:
                 duty.judge_all(self.verdicts.judged, self.verdicts.pending)
+        self.company.load(self.duties, aims.lent, self.verdicts.judged)
+        self._events += self.holds.lost(self.duties, now)
+        for _ in self.holds.impose(self.duties):
+            pass
+        self._timed = {name for name, duty in self.duties.items() if duty.has_timed()}
+        self._events += self.balancing.fit(self.duties, dataset, now)
         self._dirty = set(self.duties)
 
     def _take_up(self, now: float) -> None:
         """Overrides of the last process, once the pools are there."""
         for override in self._restored:
             duty = self.duties.get(override.pool)
-            if duty is None or (duty.index(override.member) is None and not duty.made):
+            if not override.member and (duty is not None or not override.pool):
+                self.holds.words[override.pool] = override
+            elif duty is None or (duty.index(override.member) is None and not duty.made):
                 self._events.append(telling.lost(override, now))
             else:
-                duty.overrides[override.member] = override
+                duty.take(override)
         self._restored = ()
-        self._timed = {name for name, duty in self.duties.items() if duty.has_timed()}
 
     # ------------------------------------------------------------------ results
 
@@ -218,7 +248,7 @@ class Roster:
         """Judges the members anew whose checks have news."""
         for target in self.verdicts.changed:
             for pool, index in self._users[target]:
-                self._judge(self.duties[pool], index)
+                self._judge(self.duties[pool], index if index != OTHERS else None)
         self.verdicts.changed.clear()
 
     def flush(self, now: float, patient: bool = False) -> Decision:
@@ -249,16 +279,25 @@ class Roster:
 
     def _decide(self, names: Collection[str], now: float) -> dict[Key, AnswerSet | None]:
         """Decides pools that something happened to, in one step, and renders what came out differently."""
-        self._dirty.difference_update(names)
         self._events += self.verdicts.events
         self.verdicts.events.clear()
-        selections = failover.decide_all({name: self.duties[name].asked() for name in names})
+        names = self.company.together(names)
+        self._dirty.difference_update(names)
+        selections = self.company.decide(self.duties, names, now, self._held)
+        steps, known = [], len(self._events)
         changed: dict[Key, AnswerSet | None] = {}
         for name in names:
             duty = self.duties[name]
-            self._events += telling.decided(duty, selections[name], self.verdicts, now)
-            duty.select(selections[name], now, self._tells)
+            if duty.stays():
+                self._events += telling.decided(duty, duty.selection, self.verdicts, now)
+                duty.decided_at = now
+            else:
+                self._events += telling.decided(duty, selections[name], self.verdicts, now)
+                steps.append((duty, duty.selection))
+                duty.select(selections[name], now, self._tells)
+            duty.spoken = False
             self._render(duty, now, changed)
+        self._events += list(succession.told(self.company, steps, self._events[known:], now))
         for place, ring in hinted.rings(self, names, now):
             put(self._table.answers, place, ring, changed)
         for name in names:
@@ -273,7 +312,7 @@ class Roster:
     def _render(self, duty: Duty, now: float, changed: dict[Key, AnswerSet | None]) -> None:
         pending = self._why_pending(duty)
         for service in duty.services:
-            why = pending or telling.of_ending(duty, service, now)
+            why = pending or self._why_timed(duty, service, now)
             ttl = min(service.ttl, service.ttl_min) if why else service.ttl
             self.ttls[service.name] = ttl, why
             for rtype, ring in zip((wire.A, wire.AAAA), duty.rings(service, ttl), strict=True):
@@ -286,10 +325,16 @@ class Roster:
     def why_short(self, service: Service, now: float) -> str:
         """Why a service would answer with `ttl_min` now, in the words of this moment; empty when it would not."""
         duty = self.duties[service.pool]
-        return self._why_pending(duty) or telling.of_ending(duty, service, now)
+        return self._why_pending(duty) or self._why_timed(duty, service, now)
 
     def _why_pending(self, duty: Duty) -> str:
-        return isolation.why(self.verdicts.guard) if self._held else telling.of_pending(duty, self.verdicts)
+        if self._held:
+            return isolation.why(self.verdicts.guard)
+        why = telling.of_pending(duty, self.verdicts)
+        return why or succession.of_borrowed(self.company, self.duties, duty, self.verdicts)
+
+    def _why_timed(self, duty: Duty, service: Service, now: float) -> str:
+        return telling.of_ending(duty, service, now) or succession.of_return(duty, service.ttl, now)
 
     # ------------------------------------------------------------------ directors
 
@@ -302,6 +347,15 @@ class Roster:
         """One reading, kept in mind for `flush`."""
         self.directors.hear(name, table, now)
         self._take_words(now)
+        self._dirty |= self.balancing.hear(name, table, self.duties, self.directors, now)
+        self._tell_balance(self.directors.followers(name), now)
+
+    def answered(self, pool: str, count: int) -> None:
+        """How many answers the names of a pool have given in all; told before a reading of its director."""
+        self.balancing.answered(pool, count)
+
+    def _tell_balance(self, names: Iterable[str], now: float) -> None:
+        self._events += self.balancing.events([name for name in names if name in self.balancing.keen], self.duties, now)
 
     def _take_words(self, now: float) -> None:
         """Judges the members anew on whom there is another word; where there are other members, their pools."""
@@ -315,7 +369,10 @@ class Roster:
             aims = verdicts.aims(dataset)
             self.verdicts.load(aims)
             self._users, self.dataset = aims.users, dataset
-            self._load_pools(dataset, aims.keys, now)
+            held = [name for name, duty in self.duties.items() if duty.stays()]
+            self._load_pools(dataset, aims, now)
+            for name in held:
+                self.duties[name].spoken = False  # other members are no operator's word: a hold stops that
         for name, members in directors.changed.items():
             duty = self.duties[name]
             duty.voices = directors.voices(name)
@@ -329,29 +386,42 @@ class Roster:
     # ------------------------------------------------------------------ operators
 
     def override(self, op: Override, now: float) -> Decision:
-        """An operator's word on one member; replaces the one before. Raises UnknownMember."""
-        duty, index = overriding.find(self.duties, op.pool, op.member)
-        before = duty.overrides.get(op.member)
-        if before != op:
-            duty.overrides[op.member] = op
-            (self._timed.add if duty.has_timed() else self._timed.discard)(op.pool)
-            why = telling.by(op.owner, op.reason)
-            self._events.append(telling.overridden(op.pool, op.member, before, op.word, why, now))
-            self._judge(duty, index)
+        """One word of an operator; it replaces the one before. Raises UnknownMember."""
+        return self.speak((op,), now)
+
+    def speak(self, ops: Sequence[Override], now: float) -> Decision:
+        """Words of an operator: all of them in one decision or, with UnknownMember, none."""
+        overriding.judge(self.duties, ops)
+        self._heed(overriding.say_all(self.duties, self.holds, ops, now))
         return self.flush(now)
+
+    def _heed(self, said: overriding.Said) -> None:
+        self._events += said.events
+        for duty, index in said.touched:
+            duty.spoken = True
+            self._judge(duty, index)
+        for duty in {duty.pool.name: duty for duty, _ in said.touched}.values():
+            (self._timed.add if duty.has_timed() else self._timed.discard)(duty.pool.name)
 
     def clear(self, pool: str, member: str, now: float, owner: str = "", reason: str = "") -> Decision:
-        """The `enable` word: the member's override goes, if it has one. Raises UnknownMember."""
-        duty, index = overriding.find(self.duties, pool, member)
-        before = duty.overrides.pop(member, None)
-        if before is not None:
-            self._events.append(telling.overridden(pool, member, before, "none", telling.by(owner, reason), now))
-            self._judge(duty, index)
-        return self.flush(now)
+        """The `enable` word: the member's overrides go, if it has any; without a member the pool's hold. Raises
+        UnknownMember."""
+        word = overrides.ENABLE if member else overrides.RELEASE
+        return self.speak((Override(pool, member, word, owner, reason, 0.0),), now)
 
-    def emptied(self, members: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-        """Pools that have somebody available now and would not, were these (pool, member) taken away."""
-        return overriding.emptied(self.duties, members)
+    def outlook(self, ops: Iterable[Override]) -> list[overriding.Outlook]:
+        """What the pools concerned would answer, were these words said: the decision on the imagined state."""
+        return overriding.outlook(
+            self.duties, ops, lambda instead: self.company.imagine(self.duties, instead, self._now)
+        )
+
+    def failback(self, pool: str, now: float, owner: str = "", reason: str = "") -> Decision:
+        """What is well again and waits to return to a pool does so now. Raises UnknownPool."""
+        self.company.recall(self.duties, pool, telling.by(owner, reason))
+        self._dirty.add(pool)
+        for name in self.company.together([pool]):
+            self.duties[name].spoken = True
+        return self.flush(now)
 
     # ------------------------------------------------------------------ time
 
@@ -362,14 +432,15 @@ class Roster:
         self._take_verdicts()
         self.directors.advance(now)
         self._take_words(now)
+        moved = self.balancing.advance(self.duties, self.directors, now)
+        self._dirty |= moved
+        self._tell_balance(moved, now)
+        for said in overriding.released(self.duties, self.holds, now):
+            self._heed(said)
         for name in sorted(self._timed):
-            duty = self.duties[name]
-            for index, event in overriding.expire(duty, now):
-                self._events.append(event)
-                self._judge(duty, index)
-            if not duty.has_timed():
-                self._timed.discard(name)
+            self._heed(overriding.expire(self.duties[name], now))
             self._dirty.add(name)
+        self._dirty |= self.company.due(self.duties, now)
         if self._next_page is not None and now >= self._next_page:
             for name in self._paged:
                 self.duties[name].turn()
@@ -381,6 +452,9 @@ class Roster:
         """When `advance` has something to do; None: nothing is timed."""
         timed = (self._next_page, self.verdicts.guard_due(), self.directors.next_deadline())
         found = [when for when in timed if when is not None] + [self._due(name) for name in self._dirty]
+        found += self.holds.deadlines()
+        found += self.balancing.deadlines(self.duties, self.directors, self._now)
         for duty in [self.duties[name] for name in self._timed]:
             found += overriding.deadlines(duty, self._now)
+        found += self.company.deadlines(self.duties, self._now)
         return min(found, default=None)

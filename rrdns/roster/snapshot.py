@@ -12,7 +12,7 @@ from rrdns import isolation, wire
 from rrdns.answers import EMPTY, key
 from rrdns.failover import Host
 from rrdns.model import Check, Health, Override, Service, State
-from rrdns.roster import directors, telling
+from rrdns.roster import balancing, directors, succession, telling
 from rrdns.roster.duty import Duty
 from rrdns.roster.verdicts import Verdicts
 
@@ -39,7 +39,7 @@ def pool(roster: Roster, duty: Duty, now: float, wall: float | None = None) -> J
     """One pool: its state, who serves, and every member with every verdict."""
     selection, verdicts = duty.selection, roster.verdicts
     weights = {one.name: one.weight for one in selection.serving}
-    total = sum(weights.values())
+    balance = balancing.of_members(duty, now)
     members = {}
     for index, host in enumerate(duty.hosts):
         weight = weights.get(host.name, 0)
@@ -48,9 +48,10 @@ def pool(roster: Roster, duty: Duty, now: float, wall: float | None = None) -> J
             "state": host.word,
             "why": telling.of_member(duty, index, verdicts),
             "weight": host.weight,
-            "effective_weight": weight / duty.scale,
-            "share": weight / total if total else 0.0,
+            "effective_weight": weight / duty.scale * balance[host.name].pop("part"),
+            **balance[host.name],
             "override": override(at_work, now, wall) if at_work else None,
+            "weighed": override(duty.weights[host.name], now, wall) if host.name in duty.weights else None,
             "director": directors.voice(voice, now) if voice else None,
             "addresses": _addresses(duty, index, host, verdicts, now),
         }
@@ -58,14 +59,14 @@ def pool(roster: Roster, duty: Duty, now: float, wall: float | None = None) -> J
         "state": selection.state,
         "why": selection.why,
         "serving": [one.name for one in selection.serving],
-        "scheme": None,
-        "holder": None,
-        "queue": [],
+        **succession.picture(roster.company, roster.duties, duty, now),
         "quorum": duty.pool.quorum,
         "scheduler": duty.pool.scheduler,
         "when_down": duty.pool.when_down.word,
         "panic": duty.pool.panic,
+        "held": override(duty.hold, now, wall) if duty.hold else None,
         "following": roster.directors.of_pool(duty.pool.name, now),
+        **balancing.of_pool(duty, now),
         "members": members,
     }
 
@@ -145,6 +146,7 @@ def service(roster: Roster, one: Service, now: float) -> Json:
         "ttl_why": roster.why_short(one, now) or why if why else "",
         "types": list(slots),
         "scheduler": one.scheduler,
+        "scheduler_now": roster.duties[one.pool].balance.now(one.scheduler),
         "answers": one.answers,
         "slots": slots,
     }

@@ -24,7 +24,8 @@ def decided(duty: Duty, selection: Selection, verdicts: Verdicts, now: float) ->
     for index in sorted(duty.touched):
         member, before, after = duty.pool.members[index].name, duty.words[index], duty.hosts[index].word
         if before != after:
-            by_word = after in ("drained", "disabled")
+            forced = member in duty.overrides and duty.overrides[member].word == "force-up"
+            by_word = after in ("drained", "disabled") or forced
             why = of_override(duty, member) if by_word else ""
             why = why or of_member(duty, index, verdicts)
             yield Event(now, "member", f"{pool}/{member}", before, after, why)
@@ -42,8 +43,9 @@ def reloaded(old: DataSet, new: DataSet, duties: Mapping[str, Duty], now: float)
     for name, duty in duties.items():
         members = {one.name for one in new.pools[name].members} if name in new.pools else set()
         kept = name in new.pools and new.pools[name].following and duty.made
-        for member in sorted(duty.overrides.keys() - members) if not kept else ():
-            yield lost(duty.overrides[member], now)
+        for standing in duty.words_in_force() if not kept else ():
+            if standing.member not in members:
+                yield lost(standing, now)
         if name not in new.pools:
             yield Event(now, "pool", name, duty.selection.state, ABSENT, "reload")
             continue
@@ -62,13 +64,14 @@ def moved(duties: Mapping[str, Duty], new: DataSet, now: float) -> Iterator[Even
                     yield Event(now, "member", f"{name}/{one.name}", word, ABSENT, "its director lists it no more")
 
 
-def overridden(pool: str, member: str, before: Override | None, after: str, why: str, now: float) -> Event:
-    return Event(now, "override", f"{pool}/{member}", before.word if before else "none", after, why)
+def overridden(pool: str, member: str, before: str, after: str, why: str, now: float) -> Event:
+    """`member` "": the pool as a whole; `pool` "": all of them."""
+    return Event(now, "override", f"{pool}/{member}" if member else pool or "all pools", before, after, why)
 
 
 def lost(override: Override, now: float) -> Event:
     why = "its member is in no file any more"
-    return overridden(override.pool, override.member, override, "none", why, now)
+    return overridden(override.pool, override.member, override.word, "none", why, now)
 
 
 def by(owner: str, reason: str) -> str:
@@ -117,10 +120,8 @@ def _told(duty: Duty, index: int, verdicts: Verdicts) -> bool:
 
 def of_override(duty: Duty, member: str) -> str:
     """`drain by root: kernel update`; empty without one."""
-    override = duty.overrides.get(member)
-    if override is None:
-        return ""
-    return f"{override.word} {by(override.owner, override.reason)}"
+    one = duty.overrides.get(member)
+    return f"{one.word} {by(one.owner, one.reason)}" if one is not None else ""
 
 
 def of_pending(duty: Duty, verdicts: Verdicts) -> str:
@@ -150,5 +151,6 @@ def _counters(duty: Duty, index: int, verdicts: Verdicts) -> str:
 def of_ending(duty: Duty, service: Service, now: float) -> str:
     """Whose override ends within the service's TTL and changes who serves; empty for nobody's."""
     for override in duty.ends_soon(now, service.ttl):
-        return f"{override.word} of {override.member} ends within {service.ttl} s"
+        of = f" of {override.member}" if override.member else ""
+        return f"{override.word}{of} ends within {service.ttl} s"
     return ""

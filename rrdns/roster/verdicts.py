@@ -7,11 +7,12 @@ answers, zones, how a probe is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rrdns import health, isolation
-from rrdns.model import Check, DataSet, Event, Health, Result, State, Target, TcpProbe
+from rrdns.model import Check, DataSet, Event, Health, Pool, Result, State, Target, TcpProbe
+from rrdns.substitutes import lenders
 
 Keys = tuple[tuple[tuple[str, ...], ...], ...]
 """For each member of a pool, and each of its addresses, the keys of its targets, one for each check."""
@@ -23,11 +24,16 @@ WITNESS = Check("witness", "tcp", 53, TcpProbe())
 @dataclass(frozen=True, slots=True)
 class Aims:
     """All targets of the files, each once however many pools use it; the keys of each pool's members; and who
-    uses a target, as (pool, index of the member). Pools without a service count too: `status` shows them."""
+    uses a target, as (pool, index of the member). Pools without a service count too: `status` shows them. `lent`: by
+    borrowing and lending pool the keys of the lender's members as the borrower checks them; their index is OTHERS."""
 
     targets: dict[str, Target]
     keys: dict[str, Keys]
     users: dict[str, tuple[tuple[str, int], ...]]
+    lent: dict[str, dict[str, Keys]]
+
+
+OTHERS = -1
 
 
 def aims(dataset: DataSet) -> Aims:
@@ -35,9 +41,9 @@ def aims(dataset: DataSet) -> Aims:
     targets: dict[str, Target] = {}
     users: dict[str, dict[tuple[str, int], None]] = {}
     keys: dict[str, Keys] = {}
-    for name in sorted(dataset.pools):
-        pool = dataset.pools[name]
-        checks = [(heads[one], dataset.checks[one]) for one in pool.checks]
+    lent: dict[str, dict[str, Keys]] = {}
+
+    def aim(user: str, pool: Pool, checks: Sequence[tuple[str, Check]]) -> Keys:
         of_members = []
         for index, member in enumerate(pool.members):
             of_members.append(tuple([tuple([head + one for head, _ in checks]) for one in member.addresses]))
@@ -45,9 +51,16 @@ def aims(dataset: DataSet) -> Aims:
                 for head, check in checks:
                     key = head + address
                     targets.setdefault(key, Target(key, check, address))
-                    users.setdefault(key, {})[name, index] = None
-        keys[name] = tuple(of_members)
-    return Aims(targets, keys, {key: tuple(of) for key, of in users.items()})
+                    users.setdefault(key, {})[user, index if user == pool.name else OTHERS] = None
+        return tuple(of_members)
+
+    for name in sorted(dataset.pools):
+        pool = dataset.pools[name]
+        checks = [(heads[one], dataset.checks[one]) for one in pool.checks]
+        keys[name] = aim(name, pool, checks)
+        for _, lender in lenders(pool, dataset.pools):
+            lent.setdefault(name, {})[lender] = aim(name, dataset.pools[lender], checks)
+    return Aims(targets, keys, {key: tuple(of) for key, of in users.items()}, lent)
 
 
 class Verdicts:

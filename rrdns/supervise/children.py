@@ -162,8 +162,8 @@ class Post:
 
 
 def pause_after(deaths: int) -> float:
-    """Seconds before the successor starts where the sockets stay: none, until it looks like a loop. What comes meanwhile
-    waits in the sockets, and they do not hold much."""
+    """Seconds before the successor starts where the sockets stay: none, until it looks like a loop. What comes
+    meanwhile waits in the sockets, and they do not hold much."""
     return 0.0 if deaths < DEATHS else min(0.5, 0.1 * 2 ** min(deaths - DEATHS, 4))
 
 

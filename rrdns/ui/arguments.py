@@ -14,6 +14,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from rrdns import __version__
 from rrdns.texts import parse_duration
+from rrdns.ui import drain_arguments, hand_arguments, past_arguments
 from rrdns.ui.config import FORMATS, LEVELS, MAX_WORKERS, group_name, listen_address, user_name
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 USAGE = 2
 SHELLS = ("bash", "zsh")
 COMMANDS = (
-    "serve", "demo", "check", "top", "status", "explain", "events", "drain", "disable", "enable", "reload", "notify",
-    "import", "export", "schema", "completion", "version",
+    "serve", "demo", "check", "top", "status", "explain", "events", "whatif", "replay", "drain", "disable",
+    "enable", "force-up", "weight", "hold", "overrides", "drill", "audit", "failback", "reload", "notify", "import",
+    "export", "schema", "completion", "version",
 )  # fmt: skip
 
 _T = TypeVar("_T")
@@ -215,12 +217,17 @@ def _seeing(add: _Adder) -> None:
         "why is this the answer?",
         "Everything that leads to the answer for NAME: every member, every verdict with source, reason and age,\n"
         "weights, the ring, and why the TTL is what it is.",
-        ("rrdns explain www.lb.example.com", "rrdns explain www.lb.example.com AAAA --json"),
+        (
+            "rrdns explain www.lb.example.com",
+            "rrdns explain www.lb.example.com AAAA --json",
+            "rrdns explain www.lb.example.com --at 03:12",
+        ),
         "explain:run",
         talks=True,
     )
     explain.add_argument("name", metavar="NAME", help="a full domain name; the final dot may be left out")
     explain.add_argument("type", metavar="TYPE", nargs="?", default="A", help="record type (default: A)")
+    past_arguments.at(explain)
     events = add(
         "events",
         "what changed, when and why",
@@ -235,26 +242,27 @@ def _seeing(add: _Adder) -> None:
     events.add_argument("--pool", metavar="POOL", help="only of this pool")
     events.add_argument("--limit", metavar="N", type=_number(1, 100_000), default=None, help="at most N (default: 50)")
     events.add_argument("--follow", action="store_true", help="go on with what happens from now on")
+    past_arguments.add_to(add, _checked)
 
 
 def _acting(add: _Adder) -> None:
     words = (
         ("drain", "take a member out gently",
          "The member gets no answers as long as another member is left. Its checks go on.",
-         ("rrdns drain web1 --for 2h --reason 'kernel update'", "rrdns drain web/web1")),
+         ("rrdns drain web1 --for 2h --reason 'kernel update'", "rrdns drain web/web1",
+          "rrdns drain web1 --wait     until no new clients come: exit 0")),
         ("disable", "never answer a member",
          "The member is not answered at all, not even when nothing else is left.",
          ("rrdns disable web1 --reason 'wrong content'", "rrdns disable web/web1 --for 30m")),
-        ("enable", "end a drain or a disable",
-         "Removes what `drain` or `disable` said; the member's checks decide again.",
+        ("enable", "end what was said of a member",
+         "Removes what `drain`, `disable`, `force-up`, `weight` said; the member's checks decide again.",
          ("rrdns enable web1", "rrdns enable web/web1 mail/mx2")),
     )  # fmt: skip
     for word, summary, text, examples in words:
-        parser = add(word, summary, text, examples, "commands:override", talks=True)
+        target = "drain:run" if word == "drain" else "commands:override"
+        parser = add(word, summary, text, examples, target, talks=True)
         parser.set_defaults(word=word)
-        parser.add_argument(
-            "members", metavar="MEMBER", nargs="+", help="web1, or pool/web1; web1 means it in every pool that has it"
-        )
+        parser.add_argument("members", metavar="MEMBER", nargs="+", help=hand_arguments.WHOM)
         parser.add_argument("--reason", metavar="TEXT", default="", help="for the log, `status` and your colleagues")
         if word != "enable":
             parser.add_argument(
@@ -263,6 +271,19 @@ def _acting(add: _Adder) -> None:
             parser.add_argument(
                 "--force", action="store_true", help="even if it is the last healthy member of its pool"
             )
+        if word == "drain":
+            drain_arguments.add_to(parser, _checked)
+    hand_arguments.add_to(add, _checked)
+    failback = add(
+        "failback",
+        "give a pool back to those who are well again",
+        "Ends the wait of a failover scheme: the better tier, or the pool's own hosts, serve again at once.",
+        ("rrdns failback web", "rrdns failback web --reason 'disk replaced'"),
+        "failback:run",
+        talks=True,
+    )
+    failback.add_argument("pool", metavar="POOL", help="its name; see `rrdns status` for who waits to return")
+    failback.add_argument("--reason", metavar="TEXT", default="", help="for the log and your colleagues")
     reload = add(
         "reload",
         "read the zone files now",
@@ -290,8 +311,8 @@ def _converting(add: _Adder) -> None:
         "import",
         "BIND master files, or gdnsd's configuration, to zone files",
         "Writes one zone YAML file per master file. The zone is the SOA's owner.\n"
-        "Of gdnsd: its zones with DYNA and DYNC as POOL, its resources and service types as pools and checks; what has\n"
-        "no counterpart is listed with its place, and the exit code is 0 all the same if a zone could be written.",
+        "Of gdnsd: its zones with DYNA and DYNC as POOL, its resources and service types as pools and checks. What\n"
+        "has no counterpart is listed with its place; the exit code is 0 all the same if a zone could be written.",
         ("rrdns import db.example.com", "rrdns import /etc/bind/db.* --out zones/",
          "rrdns import --from gdnsd /etc/gdnsd --out zones/"),
         "commands:import_files",

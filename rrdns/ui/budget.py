@@ -15,18 +15,22 @@ over half of a pool must stand twice; nothing shortens the TTL before that.
     gone   = 2 * (1.1 * interval + timeout) + publish
     worst  = gone + ttl
 
+Where a pool has both, whichever is quicker takes the host out. Where many targets fall silent at once nothing is
+taken out for `isolation_hold`, for then the fault is probably our own: that comes on top (`held`).
+
 Must not know: files, clocks, health.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from rrdns.model import Check, Director, Pool, Service
+from rrdns.model import Check, DataSet, Director, Pool, Service
 
 JITTER = 1.1
 PUBLISH = 0.2  # from the verdict to the last worker's answers, generously
+FEWEST = 4  # targets, below which the guard against self-isolation never holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +77,110 @@ def by_director(service: Service, pool: Pool, directors: Mapping[str, Director])
         return None
     gone = max(2 * (JITTER * one.interval + one.timeout) for one in used) + PUBLISH
     return gone, gone + service.ttl
+
+
+# ---------------------------------------------------------------- what was promised
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A service's `budget:` against what the files give: `worst` is the better of checks and director, `held` with a
+    hold of the guard against self-isolation on top. None: nobody ever takes a dead host out."""
+
+    wanted: float
+    worst: float | None
+    held: float | None
+    remedy: str = ""
+
+    @property
+    def kept(self) -> bool:
+        return self.worst is not None and self.worst <= self.wanted
+
+
+def promise(service: Service, pool: Pool, dataset: DataSet, hold: float = 60.0) -> Promise | None:
+    """None: nothing was promised."""
+    if service.budget is None:
+        return None
+    checked, led = of(service, pool, dataset.checks), by_director(service, pool, dataset.directors)
+    found = [one for one in (checked.worst if checked else None, led[1] if led else None) if one is not None]
+    if not found:
+        return Promise(service.budget, None, None, "give the pool a check")
+    worst = min(found)
+    guarded = (
+        sum(len(one.members) * len(one.checks) for one in dataset.pools.values()) >= FEWEST and checked is not None
+    )
+    held = worst + hold if guarded and not (led and led[1] <= service.budget) else worst
+    remedy = "" if worst <= service.budget else fit(service, pool, dataset, service.budget)
+    return Promise(service.budget, worst, held, remedy)
+
+
+def fit(service: Service, pool: Pool, dataset: DataSet, limit: float) -> str:
+    """Numbers with which the limit would be kept, in words: those that change least. TTLs first, then how often the
+    check asks, then how many failures it takes."""
+    checked = of(service, pool, dataset.checks)
+    if checked is None:
+        return _fit_director(service, pool, dataset, limit)
+    slow = [one for one in pool.checks if one in dataset.checks and not _fits(service, dataset.checks[one], limit)]
+    words: list[str] = []
+    ttl, ttl_min = service.ttl, service.ttl_min
+    for name in slow:
+        check = dataset.checks[name]
+        for one in _quicker(check):
+            first, detect = detection(one)
+            room, room_min = int(limit - first), int(limit - detect - PUBLISH)
+            if min(room, room_min) >= 1:
+                ttl, ttl_min = min(ttl, room), min(ttl_min, room_min, min(ttl, room))
+                changed = [
+                    f"{key}: {_text(getattr(one, key))}" for key in _KEYS if getattr(one, key) != getattr(check, key)
+                ]
+                words += [f"{', '.join(changed)} at the check {name}"] if changed else []
+                break
+        else:
+            return f"no numbers fit: even one failure at once, and a TTL of 1, take longer than {limit:g} s"
+    if ttl < service.ttl or ttl_min < service.ttl_min:
+        words.append(f"ttl: {ttl}, ttl_min: {ttl_min} at the record")
+    return f"this would fit: {'; '.join(words)}"
+
+
+_KEYS = ("interval", "timeout", "fast", "fall")
+_NICE = (60.0, 30.0, 20.0, 15.0, 10.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.5)
+
+
+def _fits(service: Service, check: Check, limit: float) -> bool:
+    first, detect = detection(check)
+    return max(first + service.ttl, detect + PUBLISH + service.ttl_min) <= limit
+
+
+def _quicker(check: Check) -> Iterator[Check]:
+    """The check as it is, then ever quicker; fewer failures only when that is not enough."""
+    for fall in range(check.fall, 0, -1):
+        yield replace(check, fall=fall)
+        for interval in (one for one in _NICE if one < check.interval):
+            timeout = min(check.timeout, interval)
+            yield replace(check, fall=fall, interval=interval, timeout=timeout, fast=min(check.fast, interval))
+            short = max(0.2, timeout / 2)
+            yield replace(check, fall=fall, interval=interval, timeout=short, fast=min(check.fast, interval, short))
+
+
+def _fit_director(service: Service, pool: Pool, dataset: DataSet, limit: float) -> str:
+    led = by_director(service, pool, dataset.directors)
+    if led is None:
+        return ""
+    if limit - led[0] >= 1:
+        return f"this would fit: ttl: {int(limit - led[0])} at the record"
+    names = ", ".join(dict.fromkeys(one.director for one in pool.following))
+    room = (limit - PUBLISH - 1) / 2
+    for interval in _NICE:
+        timeout = min(interval, 2.0)
+        if JITTER * interval + timeout <= room:
+            ttl = min(service.ttl, int(limit - PUBLISH - 2 * (JITTER * interval + timeout)))
+            said = f"interval: {_text(interval)}, timeout: {_text(timeout)} at the director {names}"
+            return f"this would fit: {said}; ttl: {ttl} at the record"
+    return f"no numbers fit: two readings of {names} and a TTL of 1 take longer than {limit:g} s"
+
+
+def _text(value: float) -> str:
+    """As it is written in a file: `500ms`, `2s`, `3`."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:g}s" if value >= 1 else f"{value * 1000:.0f}ms"

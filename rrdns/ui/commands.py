@@ -22,11 +22,17 @@ EXPORT_TIMEOUT = 60.0
 OVERRIDE_TIMEOUT = 15.0  # the server waits for its disk
 RELOAD_TIMEOUT = 120.0  # a large directory takes its time, and the answer waits for it
 
-_DONE = {"drain": "drained", "disable": "disabled", "enable": "enabled"}
+_DONE = {
+    "drain": "drained",
+    "disable": "disabled",
+    "enable": "enabled",
+    "force-up": "forced up, whatever their checks say,",
+    "weight": "weight changed",
+}
 
 
 def override(args: argparse.Namespace) -> int:
-    """drain, disable, enable."""
+    """drain, disable, enable, force-up, weight."""
     asked = {
         "members": args.members,
         "word": args.word,
@@ -34,6 +40,8 @@ def override(args: argparse.Namespace) -> int:
         "reason": args.reason,
         "force": getattr(args, "force", False),
     }
+    if args.word == "weight":
+        asked["weight"] = args.weight
     answer = Client(args.control).post("/override", asked, OVERRIDE_TIMEOUT)
     saved = answer.get("saved", True)
     if args.json:
@@ -44,9 +52,13 @@ def override(args: argparse.Namespace) -> int:
         same = "nothing to enable: no override stands" if args.word == "enable" else "already so"
         print(f"{_DONE[args.word]}{left}: {', '.join(changed)}" if changed else same)
     if not saved:
-        print("rrdns: in force, NOT saved: a restart would forget it; see `rrdns status` for why", file=sys.stderr)
+        not_saved()
         return NOT_SAVED
     return FINE
+
+
+def not_saved() -> None:
+    print("rrdns: in force, NOT saved: a restart would forget it; see `rrdns status` for why", file=sys.stderr)
 
 
 def reload(args: argparse.Namespace) -> int:
@@ -57,15 +69,18 @@ def reload(args: argparse.Namespace) -> int:
             raise
         answer = error.body
     fine = bool(answer.get("ok"))
+    done = FINE if answer.get("saved", True) else NOT_SAVED
     if args.json:
         print(json.dumps(answer, indent=2))
-        return FINE if fine else PROBLEMS
+        return done if fine else PROBLEMS
     problems = [clean(problem) for problem in answer.get("problems", ())]
     for problem in problems:
         print(problem)
     if fine:
         print(f"reloaded: {_changed(answer.get('changed') or {})}")
-        return FINE
+        if done == NOT_SAVED:
+            not_saved()
+        return done
     said = clean(answer.get("error") or f"{plural(len(problems), 'problem')}")
     print(f"rrdns: refused ({said}); what was in force before stays in force", file=sys.stderr)
     return PROBLEMS
@@ -91,9 +106,11 @@ def _amount(amount: object) -> str:
 def import_files(args: argparse.Namespace) -> int:
     from rrdns.ui import gdnsd_import, importer
 
-    if args.source == "gdnsd" or (args.source is None and len(args.files) == 1 and gdnsd_import.is_folder(args.files[0])):
-        return gdnsd_import.import_gdnsd(args.files, Path(args.out) if args.out else None, args.force)
-    return importer.import_files(args.files, Path(args.out) if args.out else None, args.origin, args.force)
+    out = Path(args.out) if args.out else None
+    told = args.source or ("gdnsd" if gdnsd_import.is_folder(args.files[0]) else "bind")
+    if told == "gdnsd":
+        return gdnsd_import.import_gdnsd(args.files, out, args.force)
+    return importer.import_files(args.files, out, args.origin, args.force)
 
 
 def export(args: argparse.Namespace) -> int:
@@ -179,7 +196,7 @@ def version(args: argparse.Namespace) -> int:
     from rrdns import __version__
 
     used: dict[str, str] = {}
-    for name in ("dnslib", "PyYAML", "rich", "pydantic", "aiohttp", "dnspython", "watchfiles", "uvloop"):
+    for name in ("aiodns", "dnslib", "PyYAML", "rich", "pydantic", "aiohttp", "dnspython", "watchfiles", "uvloop"):
         try:
             used[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

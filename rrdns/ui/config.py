@@ -17,6 +17,7 @@ import grp
 import ipaddress
 import os
 import pwd
+import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -111,6 +112,22 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
     return read
 
 
+def _size(low: int, high: int) -> Callable[[object], int]:
+    """Bytes: a number, or a text like 64MB; 0 for none."""
+
+    def read(value: object) -> int:
+        units = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+        found = re.fullmatch(r"(\d+) ?([KMG]?)i?B?", str(value), re.ASCII)
+        if isinstance(value, bool) or found is None:
+            raise ValueError(f"{_show(value)} is no size; write 64MB, 1GB, or a number of bytes")
+        size = int(found[1]) * units[found[2]]
+        if size and not low <= size <= high:
+            raise ValueError(f"{_show(value)} is not between {low >> 20} MB and {high >> 20} MB (0: none)")
+        return size
+
+    return read
+
+
 def _seconds(low: float, high: float) -> Callable[[object], float]:
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -181,6 +198,8 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "log_level": _one_of(*LEVELS),
     "start_wait": _seconds(0, 300),
     "health_max_age": _seconds(0, 7 * 86400),
+    "journal_age": _seconds(3600, 3650 * 86400),
+    "journal_size": _size(1 << 20, 1 << 40),
     "stale": _one_of("serve", "servfail"),
     "max_stale": _seconds(1, 30 * 86400),
     "isolation_hold": _seconds(0, 3600),

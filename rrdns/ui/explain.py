@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from rrdns import wire
 from rrdns.texts import clean, duration, percent, plural
-from rrdns.ui import present
+from rrdns.ui import fairness, present, schemes
 from rrdns.ui.client import Client
 from rrdns.ui.config import ConfigError
 from rrdns.ui.console import TITLE, WEAK, Cell, Column, Line, out, state_style, styled, table, write
@@ -28,6 +28,10 @@ RING = (
 
 def run(args: argparse.Namespace) -> int:
     name, rtype = question(args.name, args.type)
+    if args.at:
+        from rrdns.ui import past
+
+        return past.explain(args, name, rtype)
     told = Client(args.control).get("/explain", name=name, type=rtype)
     if args.json:
         print(json.dumps(told, indent=2))
@@ -105,8 +109,32 @@ def _pool(pool: Json) -> Iterator[Line]:
         f": {clean(pool.get('why', ''))}",
         (f"   (quorum {pool.get('quorum')}, when_down {clean(pool.get('when_down', ''))})", WEAK),
     )
+    if pool.get("held"):
+        yield styled(("held ", "yellow"), f"as it is, whatever its members do: {present.override_phrase(pool['held'])}")
+    if scheme := schemes.phrase(pool):
+        yield styled(("failover ", TITLE), scheme)
+    yield from _balance(pool)
     for name, member in pool.get("members", {}).items():
         yield from _member(clean(name), member)
+    for name, one in (pool.get("borrowed") or {}).items():
+        part = f"lent, {percent(one.get('share') or 0.0)} of the pool"
+        yield styled(f"  {clean(name)}  ", ("serves", "green"), f": {part}: {', '.join(map(clean, one['addresses']))}")
+
+
+def _balance(pool: Json) -> Iterator[Line]:
+    """Weights that follow load, or should."""
+    for asked, one in (pool.get("schedulers") or {}).items():
+        if one.get("why"):
+            yield styled(
+                (f"{clean(asked)} ", TITLE), (f"works as {clean(one['now'])}", "yellow"), f": {clean(one['why'])}"
+            )
+    correction = pool.get("correction")
+    if correction:
+        state, why = clean(correction.get("state", "")), clean(correction.get("why", ""))
+        due = f"; next comparison in {duration(correction['next'])}" if correction.get("next") is not None else ""
+        yield styled(
+            ("correction ", TITLE), (state, "green" if state == "on" else "yellow"), f": {why}" if why else "", due
+        )
 
 
 def _member(name: str, member: Json) -> Iterator[Line]:
@@ -120,10 +148,16 @@ def _member(name: str, member: Json) -> Iterator[Line]:
         f"  {name}  ", (state, state_style(state)), "  ", word, f": {why}" if why else "",
         (f"   (weight {member.get('weight'):g}{share})" if member.get("weight") is not None else "", WEAK),
     )  # fmt: skip
-    override = member.get("override")
-    if override:
+    for override in [one for one in (member.get("override"), member.get("weighed")) if one]:
         since = f", for {duration(override['since'])} now" if override.get("since") is not None else ""
         yield styled(("      operator  ", WEAK), (present.override_phrase(override), "cyan"), since)
+    shares = [(word, member.get(word)) for word in fairness.KINDS]
+    told = ", ".join(f"{word} {percent(one)}" for word, one in shares if one is not None)
+    moved = fairness.moved_phrase(member)
+    if told and any(one is not None for _, one in shares[1:]):
+        yield styled(("      share     ", WEAK), told, ("   (of first places, and of connections)", WEAK))
+    if moved:
+        yield styled(("      weight    ", WEAK), (moved, "yellow"))
     if member.get("director"):
         yield styled(("      director  ", WEAK), present.voice_phrase(member["director"]))
     for address in member.get("addresses", ()):
@@ -146,6 +180,8 @@ def _ring(ring: Json, service: Json, width: int) -> Iterator[Line]:
     answers = service.get("answers")
     each = "all members" if not answers else f"at most {plural(answers, 'address')}"
     scheduler = clean(service.get("scheduler", ""))
+    if service.get("scheduler_now", scheduler) != scheduler:
+        scheduler = f"{clean(service['scheduler_now'])} (instead of {scheduler})"
     slots = plural(ring.get("slots", 0), "slot")
     yield styled(("ring ", TITLE), f"{slots}{pages}, {each} in an answer, order by {scheduler}")
     first = ring.get("first", ())

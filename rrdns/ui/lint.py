@@ -13,31 +13,40 @@ from typing import Any
 from rrdns import schedulers, zonefile
 from rrdns.control import files
 from rrdns.model import DataSet, Place, Pool, Problem, Service
+from rrdns.settings import Settings
 from rrdns.texts import percent, plural
-from rrdns.ui import budget, config
+from rrdns.ui import budget, config, doubts
 from rrdns.ui.budget import Budget
 from rrdns.ui.console import Cell, out, styled, write
 from rrdns.wire import name_to_text
+from rrdns.zonefile.places import Places
 
 FINE, PROBLEMS, USAGE = 0, 1, 2
 NEAR = 0.001  # shares that differ by less are the same to people
 MANY = 12
+DEFAULTS = Settings()
 
 
 def run(args: argparse.Namespace) -> int:
-    folder = args.zones or config.read(config.find(None)).values.get("zones") or "zones"
+    settings = config.read(config.find(None)).values
+    folder = args.zones or settings.get("zones") or "zones"
     read = files.read(str(folder))
-    loaded = zonefile.load(read.files, read.mtimes)
+    places = Places()
+    loaded = zonefile.load(read.files, read.mtimes, places)
     problems = sorted({*read.problems, *loaded.problems}) if read.files else sorted(read.problems or loaded.problems)
     dataset = loaded.dataset if not any(not problem.warning for problem in problems) else None
-    problems += lacking(dataset, str(folder)) if dataset else []
+    hold = float(settings.get("isolation_hold", DEFAULTS.isolation_hold))
+    if dataset is not None:
+        limit = int(settings.get("udp_limit", DEFAULTS.udp_limit))
+        problems += [*sorted(doubts.doubts(dataset, places, limit, hold)), *lacking(dataset, str(folder))]
+    broken = any(not problem.warning for problem in problems)
     if args.json:
         print(json.dumps(as_json(problems, dataset), indent=2))
     else:
         _print(problems, dataset)
     if not read.files and read.problems:
         return USAGE
-    return PROBLEMS if dataset is None or (args.strict and problems) else FINE
+    return PROBLEMS if dataset is None or broken or (args.strict and problems) else FINE
 
 
 def lacking(dataset: DataSet, folder: str) -> list[Problem]:
@@ -53,7 +62,8 @@ def lacking(dataset: DataSet, folder: str) -> list[Problem]:
 def _print(problems: list[Problem], dataset: DataSet | None) -> None:
     console = out()
     if dataset is not None:
-        write(console, (styled(line) for line in (*failover_lines(dataset), *share_lines(dataset))))
+        lines = (*failover_lines(dataset), *share_lines(dataset), doubts.size_line(dataset))
+        write(console, (styled(line) for line in lines if line))
     for problem in problems:
         # not folded, never cut: editors and grep read these lines
         console.print(
@@ -77,6 +87,8 @@ def summary(problems: list[Problem], dataset: DataSet | None) -> Cell:
             *([plural(len(dataset.directors), "director")] if dataset.directors else []),
         )
     )
+    if bad:
+        return f"{counted}: {plural(bad, 'budget')} not kept{warnings}; it would be served all the same", "bold red"
     return (f"{counted}: fine{warnings}", "bold yellow" if warnings else "bold green")
 
 
@@ -92,6 +104,8 @@ def failover_lines(dataset: DataSet) -> Iterator[str]:
             names = ", ".join(dict.fromkeys(one.director for one in pool.following))
             out_of = f"out of our answers after {led[0]:.1f} s at most, and out of caches after {led[1]:.1f} s at most"
             words.append(f"a host that its director ({names}) takes out is {out_of}")
+        if service.budget is not None:
+            words.append(f"budget {service.budget:g} s")
         yield f"{name_to_text(service.name)} (pool {pool.name}): {'; '.join(words)}"
 
 
@@ -115,6 +129,12 @@ def share_lines(dataset: DataSet) -> Iterator[str]:
         if service.answers != 1:
             what = "share of first places"
         yield f"{name_to_text(service.name)} {what}: {listed}"
+        if service.answers != 1:
+            wide = min(service.answers or len(weights), len(weights))
+            due = [min(1.0, wide * share) for share in wanted]
+            inside = schedulers.reached(schedulers.ring(weights, service.answers, service.scheduler), len(weights))
+            text = f"by weight {_listed(pool, due)}; reachable {_listed(pool, inside)}"
+            yield f"{name_to_text(service.name)} share of answers it is in: {text}"
 
 
 def _listed(pool: Pool, shares: list[float]) -> str:
@@ -132,7 +152,7 @@ def _services(dataset: DataSet) -> Iterator[tuple[Service, Pool]]:
 def _words(service: Service, pool: Pool, found: Budget | None) -> str:
     if found is None:
         return "no check, so a dead host is answered until someone drains it"
-    if len(pool.members) == 1:
+    if len(pool.members) == 1 and not doubts.helped(pool):
         return "one member only, so there is nobody to fail over to"
     check = found.check
     more = f", then {check.fall - 1} more" if check.fall > 1 else ""
@@ -169,4 +189,14 @@ def _budgets(dataset: DataSet) -> Mapping[str, Any]:
 def _budget(service: Service, pool: Pool, dataset: DataSet) -> Mapping[str, Any]:
     found = budget.of(service, pool, dataset.checks)
     seconds = {name: round(getattr(found, name), 3) for name in ("first", "detect", "gone", "worst")} if found else None
-    return {"pool": pool.name, "ttl": service.ttl, "ttl_min": service.ttl_min, "failover": seconds}
+    led = budget.by_director(service, pool, dataset.directors)
+    promise = budget.promise(service, pool, dataset)
+    return {
+        "pool": pool.name,
+        "ttl": service.ttl,
+        "ttl_min": service.ttl_min,
+        "failover": seconds,
+        "director": {"gone": round(led[0], 3), "worst": round(led[1], 3)} if led else None,
+        "budget": service.budget,
+        "kept": promise.kept if promise else None,
+    }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrdns.texts import clean, clock, duration, plural, rate
+from rrdns.ui import fairness, schemes
 from rrdns.ui.console import ALARM, WARN, Cell, state_style
 
 Json = Mapping[str, Any]
@@ -43,6 +44,11 @@ class MemberRow:
     override: str
     counter: str
     addresses: tuple[AddressRow, ...]
+    wanted: float | None = None
+    answered: float | None = None
+    connected: float | None = None
+    moved: str = ""
+    """What besides its weight decides how often it is answered: `correction 0.83`."""
 
     @property
     def path(self) -> str:
@@ -52,7 +58,7 @@ class MemberRow:
     def reason(self) -> str:
         """Why it is as it is: the operator's word first, then what may turn it, then the verdict's own reason."""
         why = self.why or next((one.reason for one in self.addresses if one.state == self.state), "")
-        return "; ".join(word for word in (self.override, self.counter, why) if word)
+        return "; ".join(word for word in (self.override, self.counter, why, self.moved) if word)
 
     @property
     def problem(self) -> bool:
@@ -104,12 +110,16 @@ def _member(pool: str, name: str, member: Json, serving: set[str]) -> MemberRow:
         member.get("answers") or 0,
         member.get("rate") or 0.0,
         name in serving,
-        override_phrase(override) if override else "",
+        "; ".join(override_phrase(one) for one in (override, member.get("weighed")) if one),
         next(
             (_counter(one) for each in member.get("addresses", ()) for one in each.get("checks", ()) if _counter(one)),
             "",
         ),
         addresses,
+        member.get("wanted"),
+        member.get("answered"),
+        member.get("connected"),
+        fairness.moved_phrase(member),
     )
 
 
@@ -174,7 +184,6 @@ def services(status: Json) -> list[ServiceRow]:
 
 
 def _service(name: str, one: Json, pool: Json) -> ServiceRow:
-    its_members = pool.get("members", {})
     return ServiceRow(
         clean(name),
         clean(one.get("pool", "")),
@@ -186,7 +195,7 @@ def _service(name: str, one: Json, pool: Json) -> ServiceRow:
         " ".join(one.get("types", ())),
         str(one.get("scheduler", "")),
         one.get("rate") or 0.0,
-        tuple((clean(who), its_members.get(who, {}).get("share") or 0.0) for who in pool.get("serving", ())),
+        tuple((clean(who), schemes.share(pool, who)) for who in pool.get("serving", ())),
     )
 
 
@@ -260,14 +269,35 @@ def alarms(status: Json) -> Iterator[Cell]:
     if isolation.get("held"):
         left = f" (for {duration(isolation['left'])} more)" if isolation.get("left") is not None else ""
         yield f"self-isolation: the last states are held{left}: {clean(isolation.get('why', ''))}", WARN
+    yield from _by_hand(status)
     for row in directors(status):
         if row.state in ("stale", "fault"):
             holds = "its last word has no vote any more" if row.state == "stale" else "its last word holds"
             yield f"director {row.name} {row.state}: {row.reason}" + (f"; {holds}" if row.age is not None else ""), WARN
+    yield from fairness.unbalanced(status)
     for name, pool in status.get("pools", {}).items():
         if pool.get("state") in ("down", "panic"):
             why = clean(pool.get("why", ""))
             yield f"pool {clean(name)} {pool['state']}{': ' + why if why else ''}", ALARM
+
+
+def _by_hand(status: Json) -> Iterator[Cell]:
+    """What operators have said that makes answers other than they would be: holds, and members forced up."""
+    pools = status.get("pools", {})
+    for one in status.get("overrides", ()):
+        pool, member = clean(one.get("pool", "")), clean(one.get("member", ""))
+        if one.get("word") == "hold":
+            yield f"{f'pool {pool}' if pool else 'everything'} is held as it is: {override_phrase(one)}", WARN
+        elif one.get("word") in ("force-up", "drill"):
+            its = pools.get(one.get("pool"), {}).get("members", {}).get(one.get("member"), {})
+            checked = "; ".join(dict.fromkeys(clean(each.get("reason", "")) for each in _against(its)))
+            against = f"; its checks say: {checked}" if checked else ""
+            yield f"{pool}/{member}: {override_phrase(one)}{against}", WARN
+
+
+def _against(member: Json) -> list[Json]:
+    """The checks that say down."""
+    return [one for each in member.get("addresses", ()) for one in each.get("checks", ()) if one.get("state") == "down"]
 
 
 def _reload_words(reload: Json, now_wall: float) -> str:

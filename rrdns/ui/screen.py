@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from rrdns.texts import clean, clock, count, duration, percent, plural, rate
-from rrdns.ui import present
+from rrdns.ui import fairness, present
 from rrdns.ui.console import (
     ALARM,
     TITLE,
@@ -75,6 +75,9 @@ MEMBERS = (
     Column("SINCE", right=True),
     Column("WT", right=True),
     Column("SHARE"),
+    Column("WANTED", right=True, drop=7),
+    Column("ANSWERED", right=True, drop=8),
+    Column("CONNECTED", right=True, drop=9),
     Column("A/S", right=True, drop=4),
     Column("ANSWERS", right=True, drop=6),
     Column("REASON", least=20, grow=True),
@@ -243,6 +246,7 @@ def _member_cells(row: MemberRow) -> list[Cell]:
         (duration(row.since) if row.since is not None else "", ""),
         (present.weight_text(row), ""),
         (f"{bar(row.share)} {percent(row.share):>5}", "" if row.share else WEAK),
+        *((fairness.share_text(one), "") for one in (row.wanted, row.answered, row.connected)),
         (rate(row.rate), ""),
         (count(row.answers), ""),
         (row.reason, ""),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from rrdns.texts import clean, count, duration, percent, rate
-from rrdns.ui import present, signs
+from rrdns.ui import fairness, present, schemes, signs
 from rrdns.ui.client import Client, Unreachable
 from rrdns.ui.console import ALARM, TITLE, WEAK, Cell, Column, Line, out, state_style, styled, table, write
 from rrdns.ui.present import Json
@@ -35,6 +35,12 @@ MEMBERS = (
     Column("ANSWERS", right=True, drop=5),
     Column("WHY", least=16, fold=True),
 )
+METER = (
+    Column("WANTED", right=True, drop=6),
+    Column("ANSWERED", right=True, drop=7),
+    Column("CONNECTED", right=True, drop=8),
+)
+AT = 6  # METER's place among the columns of MEMBERS
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,12 +95,15 @@ def page(status: Json, width: int) -> Iterator[Line]:
     if services:
         yield from table(SERVICES, [_service_cells(row) for row in services], width)
         yield from _reasons(services)
+        yield from _schemes(status)
     else:
         yield styled(("no POOL names: only static records are served", WEAK))
     yield styled("")
     members = present.members(status)
     if members:
-        yield from table(MEMBERS, [cells for row in members for cells in _member_cells(row)], width)
+        metered = fairness.is_metered(status)
+        columns = (*MEMBERS[:AT], *METER, *MEMBERS[AT:]) if metered else MEMBERS
+        yield from table(columns, [cells for row in members for cells in _member_cells(row, metered)], width)
         yield styled("")
     for director in present.directors(status):
         yield styled(("director ", WEAK), (director.state, state_style(director.state)), f" {director.phrase}")
@@ -144,6 +153,13 @@ def _service_cells(row: present.ServiceRow) -> list[Cell]:
     ]
 
 
+def _schemes(status: Json) -> Iterator[Line]:
+    """Of pools with a failover scheme: who is on duty, and who would be next."""
+    for name, pool in status.get("pools", {}).items():
+        if words := schemes.phrase(pool):
+            yield styled((f"  pool {clean(name)} ", WEAK), words)
+
+
 def _reasons(services: list[present.ServiceRow]) -> Iterator[Line]:
     """Why a TTL is lower than usual and why a pool is not ok, said once below the table."""
     for row in services:
@@ -154,8 +170,10 @@ def _reasons(services: list[present.ServiceRow]) -> Iterator[Line]:
         yield styled((f"  pool {pool} {state}: {why}", "yellow"))
 
 
-def _member_cells(row: present.MemberRow) -> Iterator[list[Cell]]:
-    """The member's line, and where it has several addresses a line for each."""
+def _member_cells(row: present.MemberRow, metered: bool) -> Iterator[list[Cell]]:
+    """The member's line, and where it has several addresses a line for each; `metered`: with wanted, answered and
+    connected shares."""
+    shares: list[Cell] = [(fairness.share_text(one), "") for one in (row.wanted, row.answered, row.connected)]
     one = row.addresses[0] if len(row.addresses) == 1 else None
     address = one.address if one else f"{len(row.addresses)} addresses"
     yield [
@@ -165,6 +183,7 @@ def _member_cells(row: present.MemberRow) -> Iterator[list[Cell]]:
         (present.since_text(row.since), ""),
         (present.weight_text(row), ""),
         (percent(row.share), "" if row.share else WEAK),
+        *(shares if metered else ()),
         (count(row.answers), ""),
         (row.reason, ""),
     ]
@@ -177,6 +196,7 @@ def _member_cells(row: present.MemberRow) -> Iterator[list[Cell]]:
             (present.since_text(each.since), ""),
             blank,
             blank,
+            *([blank] * len(METER) if metered else ()),
             blank,
             (each.reason, ""),
         ]

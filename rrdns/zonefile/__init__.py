@@ -6,10 +6,13 @@
     records  owners  special_records   one zone file -> drafts.ZoneDraft (values through rdata.encode)
     hints                              SVCB and HTTPS records whose address hints come from a pool
     pools  directors  readers          one pools file -> checks, directors, pools
-    shapes  director_shapes            what may stand there, as models (shape_values: the only one to import pydantic)
+    failover                           schemes, and what must hold between pools
+    shapes  *_shapes                   what may stand there, as models (shape_values: the only one to import pydantic)
     fitting                            a mapping and its model put together
     zone_rules  targets  references    what must hold between records, zones, pools
     loading                            all of it in order
+    correcting                         where `correct: true` can't be in force, and why
+    places                             where it all stands, for `rrdns check`
     known  again                       what a load leaves for the next, and a load that builds on it
     complaints  later                  the words: "did you mean", "comes with a later version"
     editor                             the same shapes as JSON schema, for editors

@@ -9,6 +9,7 @@ tell all problems. What a changed file can touch:
 | records at or below the apex of an inner zone    | that zone is                                               |
 | a CNAME of a circle                              | some CNAME of the circle is; all are followed from there   |
 | a record that answers from a pool                | the pool is                                                |
+| a pool in place that names others for failover   | one of them is                                             |
 | "nobody uses this", references to checks ...     | always looked at anew, for all pools files                 |
 
 Zones that are only looked up are taken from the data set that is known. Must not know: where files are.

@@ -39,6 +39,8 @@ class ServiceDraft:
     spot: Spot
     path: str
     answers_spot: Spot
+    budget: float | None = None
+    budget_spot: Spot = (0, 0)
 
 
 @dataclass(slots=True)

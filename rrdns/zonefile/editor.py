@@ -119,7 +119,7 @@ def _record(word: str) -> dict[str, Any]:
     if word == "SOA":
         properties = {"type": {"const": word}, **_common({"type": "object"}), **_SOA_FIELDS}
         return {"type": "object", "properties": properties, "required": ["type"], "additionalProperties": False}
-    pool = {"pool": _POOL} if word in ("SVCB", "HTTPS") else {}
+    pool = {"pool": _POOL} if word in ("SVCB", "HTTPS") else {"dynamic": {}} if word in ("A", "AAAA") else {}
     return {
         "type": "object",
         "properties": {"type": {"const": word}, **_common({"anyOf": [_VALUES[word], _GENERIC]}), **pool},

@@ -64,9 +64,14 @@ def note_of_zone(draft: ZoneDraft, data: bytes, shelf: Shelf | None, apexes: Col
         draft.spot,
         draft.serial is None,
         used,
-        used | {name for name, _, _ in draft.pool_refs},
+        used | {name for name, _, _ in draft.pool_refs} | _helpers(shelf),
         frozenset(_outward(draft, apexes)),
     )
+
+
+def _helpers(shelf: Shelf | None) -> set[str]:
+    """Pools that the zone's own pools name."""
+    return {one.name for entry in shelf.pools.values() for one in entry.pool_refs} if shelf else set()
 
 
 def _outward(draft: ZoneDraft, apexes: Collection[bytes]) -> set[bytes]:

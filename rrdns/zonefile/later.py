@@ -10,17 +10,16 @@ from rrdns import __version__
 # level -> key
 KEYS: dict[str, frozenset[str]] = {
     "file": frozenset(),
-    "pool": frozenset({"failover", "fallback", "before_promote"}),
-    "POOL": frozenset({"failover", "fallback", "before_promote", "budget"}),
+    "pool": frozenset({"before_promote"}),
+    "POOL": frozenset({"before_promote"}),
 }
-SCHEDULERS = frozenset({"lc", "wlc", "sh"})
 MEMBER_NAMES = "a host name as member"
 SIGNATURES = frozenset({46, 47, 50, 51})  # RRSIG, NSEC, NSEC3, NSEC3PARAM
 
 # octoDNS's words that stay out, each with what to do instead.
 FOREIGN_KEYS = {
     "geo": "octoDNS's geo answers are not served: write a record per name, or a POOL",
-    "dynamic": "octoDNS's dynamic pools are not served: write {type: POOL, ...} with members and a check",
+    "dynamic": "octoDNS's dynamic pools are read at A and AAAA only: elsewhere write a record that points at a POOL",
 }
 FOREIGN_TYPES = {
     "ALIAS": "ALIAS is not served, it would need the target's addresses: use POOL with members, or A and AAAA",

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rrdns.model import Check, Member, Place, Pool, WhenDown
-from rrdns.zonefile import directors, later, readers, shapes
+from rrdns.zonefile import directors, failover, later, readers, shapes
 from rrdns.zonefile.checks import read_check
 from rrdns.zonefile.complaints import Complaints, Spot, did_you_mean
 from rrdns.zonefile.directors import DirectorEntry, DirectorRef
+from rrdns.zonefile.failover import PoolRef
 from rrdns.zonefile.fitting import read_model
 from rrdns.zonefile.scalars import show
 from rrdns.zonefile.yaml_nodes import Map, Seq
@@ -39,6 +40,7 @@ class PoolEntry:
     out: Complaints
     check_refs: tuple[tuple[str, Spot, str], ...] = ()
     director_refs: tuple[DirectorRef, ...] = ()
+    pool_refs: tuple[PoolRef, ...] = ()
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Shelf:
 
 
 SECTIONS = ("checks", "directors", "pools")
+LOADED = {"lc": "rr", "wlc": "wrr"}
+"""Schedulers that go by connections, and what they are without."""
 
 
 def read_pools(root: Map, out: Complaints, shelf: Shelf) -> None:
@@ -127,11 +131,12 @@ def pool_entry(
     """A pool from its validated body, or what can be said of it without."""
     refs = tuple(_check_refs(body, path))
     following, director_refs = directors.followed(body, path, out)
-    faulty = PoolEntry(None, out.place(spot), out, refs, director_refs)
+    rule, pool_refs, sound = failover.read(body, path, out)
+    faulty = PoolEntry(None, out.place(spot), out, refs, director_refs, tuple(pool_refs))
     if "check" in body and "checks" in body:
         out.problem(body.at_key("checks"), f"{path}.checks", "check: and checks: mean the same: use one of them")
         return faulty
-    if model is None or following is None:
+    if model is None or following is None or not sound:
         return faulty
     members: tuple[Member, ...] = ()
     if model.members is not None:
@@ -146,7 +151,8 @@ def pool_entry(
         members=members,
         checks=tuple(dict.fromkeys(model.check or model.checks or ())),
         scheduler=model.scheduler or "wrr",
-        quorum=model.quorum,
+        quorum=model.quorum[0],
+        quorum_weight=model.quorum[1],
         panic=model.panic,
         families=model.families,
         when_down=WhenDown(model.when_down)
@@ -154,10 +160,17 @@ def pool_entry(
         else WhenDown("addresses", model.when_down),
         following=following,
         weight_from=directors.weight_from(model.weight_from, following, body),
+        slow_start=model.slow_start,
+        correct=model.correct,
+        capacity=model.capacity,
+        failover=rule,
+        fallback=model.fallback or "",
     )
     directors.question(pool, model.weight_from, body, path, out)
+    _question_balance(pool, body, path, out)
     _question_pool(pool, body, path, out)
-    return PoolEntry(pool, out.place(spot), out, refs, director_refs)
+    failover.question(pool, body, path, out)
+    return PoolEntry(pool, out.place(spot), out, refs, director_refs, tuple(pool_refs))
 
 
 def _check_refs(body: Map, path: str) -> Iterator[tuple[str, Spot, str]]:
@@ -195,8 +208,27 @@ def _members(
                 out.problem(spot, where, f"{address} is {whose}: an address belongs to one member of a pool")
                 sound = False
             owners[address] = name
-        members[name] = Member(name, tuple(one.address), one.weight, one.priority)
+        members[name] = Member(
+            name, tuple(one.address), one.weight, one.priority, tuple(dict.fromkeys(one.labels or ()))
+        )
     return tuple(members.values()) if sound else ()
+
+
+def _question_balance(pool: Pool, body: Map, path: str, out: Complaints) -> None:
+    """Words that need a director and have none."""
+    if pool.scheduler in LOADED and not pool.following:
+        out.warning(body.at("scheduler"), f"{path}.scheduler", degrades(pool.scheduler))
+    if pool.correct and not pool.following:
+        message = "there is no director: that would count connections, so nothing can be corrected"
+        out.problem(body.at("correct"), f"{path}.correct", message)
+    if pool.correct and pool.scheduler in LOADED:
+        message = f"has no effect with {pool.scheduler}, which goes by connections already: use wrr"
+        out.warning(body.at("correct"), f"{path}.correct", message)
+
+
+def degrades(scheduler: str) -> str:
+    why = f"{scheduler} goes by a director's connections and the pool has no director"
+    return f"{why}: it degrades to {LOADED[scheduler]}"
 
 
 def _question_pool(pool: Pool, body: Map, path: str, out: Complaints) -> None:
@@ -211,11 +243,11 @@ def _question_pool(pool: Pool, body: Map, path: str, out: Complaints) -> None:
     elif loaded and pool.quorum > loaded:
         message = f"{pool.quorum} is more than the {loaded} members with a weight above 0: the pool is never ok"
         out.warning(body.at("quorum"), f"{path}.quorum", message)
+    if pool.quorum_weight > sum(weights) and pool.weight_from == "zone":
+        message = f"weight {pool.quorum_weight} is more than the members have together, {sum(weights)}"
+        out.problem(body.at("quorum"), f"{path}.quorum", message)
     if not loaded:
         out.warning(body.at("members"), f"{path}.members", "every weight is 0: all are drained, so all are answered")
-    if len({member.priority for member in pool.members}) > 1:
-        message = f"priorities do nothing yet: {later.comes_later('failover')}; all members serve"
-        out.warning(body.at("members"), f"{path}.members", message)
     if not (pool.checks or pool.following) and "check" not in body and "checks" not in body:
         out.warning(body.spot, path, "has no check: its members count as up, dead or not (check: [] if that is meant)")
     names: dict[str, Spot] = {}

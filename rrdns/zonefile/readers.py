@@ -112,10 +112,11 @@ def choice(value: object, words: Sequence[str]) -> str:
     raise ValueError(f"{show(value)} is none of {', '.join(words)}{near}")
 
 
+SCHEDULERS = ("wrr", "rr", "wlc", "lc", "sh")
+
+
 def scheduler(value: object) -> str:
-    if isinstance(value, str) and value in later.SCHEDULERS:
-        raise ValueError(later.comes_later(f"the scheduler {value}"))
-    return choice(value, ("wrr", "rr"))
+    return choice(value, SCHEDULERS)
 
 
 _HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")

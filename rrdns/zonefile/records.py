@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rrdns import wire
-from rrdns.zonefile import hints, later, owners, rdata, readers
+from rrdns.zonefile import hints, later, octodns, owners, rdata, readers
 from rrdns.zonefile.complaints import Complaints, Spot, did_you_mean, nearest, unknown_key
 from rrdns.zonefile.drafts import DEFAULT_TTL, SetDraft, ZoneDraft
 from rrdns.zonefile.owners import POOL_TYPE
@@ -145,6 +145,9 @@ class _ZoneReader:
             self.question_octodns(record, path)
             read_pool_record(self.draft, owner, record, path, self.ttl, self.shelf)
             return
+        if octodns.is_dynamic(rtype, record):
+            octodns.read_dynamic(self.draft, owner, rtype, record, path, self.ttl, self.shelf)
+            return
         sound = self.check_keys(record, rtype, path)
         ttl: int | None = self.draft.default_ttl
         if "ttl" in record:
@@ -203,7 +206,7 @@ class _ZoneReader:
     def question_octodns(self, record: Map, path: str) -> None:
         block = record.get("octodns")
         if isinstance(block, Map) and "healthcheck" in block:
-            message = f"is not read: {later.comes_later('it')}; use a POOL with a check"
+            message = "is read beside dynamic only, whose values it is about: use that, or a POOL with a check"
             self.out.warning(block.at_key("healthcheck"), f"{path}.octodns.healthcheck", message)
 
     # ------------------------------------------------------------ values

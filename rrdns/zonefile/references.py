@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 
+from rrdns import wire
 from rrdns.model import Check, Director, Hinted, Hints, Pool, RRset, Service
-from rrdns.zonefile import directors, hints
+from rrdns.zonefile import directors, failover, hints
 from rrdns.zonefile.complaints import did_you_mean
 from rrdns.zonefile.drafts import ServiceDraft, SetDraft, ZoneDraft
-from rrdns.zonefile.pools import Shelf
+from rrdns.zonefile.pools import LOADED, Shelf, degrades
 
 _MAX_HINTS = 50
 
@@ -27,6 +28,7 @@ def judge_references(drafts: Iterable[ZoneDraft], shelf: Shelf) -> None:
             if name not in shelf.checks:
                 entry.out.problem(spot, path, f"there is no check {name!r}{_hint(name, 'checks', shelf.checks, hints)}")
     _judge_directors(shelf)
+    _judge_failover(shelf)
     hints = {}
     for draft in drafts:
         for name, spot, path in draft.pool_refs:
@@ -55,6 +57,21 @@ def _judge_directors(shelf: Shelf) -> None:
             one.out.problem(spot, path, f"{name} is of type {kind}: only keepalived tells who is the master")
 
 
+def _judge_failover(shelf: Shelf) -> None:
+    hints: dict[str, str] = {}
+    refs = {}
+    for of, entry in shelf.pools.items():
+        known = [one for one in entry.pool_refs if one.name in shelf.pools]
+        for one in entry.pool_refs:
+            if one not in known:
+                hint = _hint(one.name, "pools", shelf.pools, hints)
+                entry.out.problem(one.spot, one.path, f"there is no pool {one.name!r}{hint}")
+        if known:
+            refs[of] = entry.out, tuple(known)
+    for out, spot, path, message in failover.judge(refs, {name: entry.pool for name, entry in shelf.pools.items()}):
+        out.problem(spot, path, message)
+
+
 def _hint(name: str, kind: str, names: Collection[str], hints: dict[str, str]) -> str:
     """What may have been meant. Comparing with ten thousand names takes a while: not for more than a few."""
     if not names:
@@ -77,6 +94,11 @@ def used_by(draft: ZoneDraft) -> set[str]:
 def judge_use(drafts: Collection[ZoneDraft], shelf: Shelf, used_elsewhere: frozenset[str] = frozenset()) -> None:
     """Warnings for a load that has no problems: what nobody uses, and weights that do not show."""
     used_pools = used_elsewhere.union(*(used_by(draft) for draft in drafts))
+    used_pools |= {one.name for entry in shelf.pools.values() for one in entry.pool_refs}
+    pools = pools_of(shelf)
+    for name, one in shelf.pools.items():
+        for out, spot, path, message in failover.doubt(name, one.out, one.pool_refs, pools):
+            out.warning(spot, path, message)
     used_checks = {name for entry in shelf.pools.values() if entry.pool for name in entry.pool.checks}
     for name, pool in shelf.pools.items():
         if name not in used_pools:
@@ -98,13 +120,30 @@ def judge_use(drafts: Collection[ZoneDraft], shelf: Shelf, used_elsewhere: froze
     }
     for draft in drafts:
         for service in draft.services.values():
+            _judge_memory(draft, service, pools[service.pool])
             if service.pool in weighted:
                 _judge_weights(draft, service, weighted[service.pool])
+            entry = shelf.pools.get(service.pool)
+            its = entry.pool if entry else None
+            if service.scheduler in LOADED and its and its.scheduler != service.scheduler and not its.following:
+                draft.out.warning(service.spot, f"{service.path}.scheduler", degrades(service.scheduler))
+
+
+def _judge_memory(draft: ZoneDraft, service: ServiceDraft, pool: Pool) -> None:
+    """Name servers that decide each by itself, of a pool whose past counts."""
+    why = failover.forgetful(pool)
+    servers = len(draft.sets[draft.name][wire.NS].rdatas) if why else 1
+    if servers > 1:
+        message = (
+            f"{servers} name servers decide each by itself, and {why}: they may disagree for long about {pool.name}"
+        )
+        draft.out.warning(service.spot, service.path, message)
 
 
 def _judge_weights(draft: ZoneDraft, service: ServiceDraft, pool: Pool) -> None:
-    if (service.scheduler or pool.scheduler) == "rr":
-        message = f"the scheduler rr takes no notice of the weights of {pool.name}: use wrr"
+    scheduler = service.scheduler or pool.scheduler
+    if scheduler in ("rr", "lc"):
+        message = f"the scheduler {scheduler} takes no notice of the weights of {pool.name}: use w{scheduler}"
         draft.out.warning(service.spot, service.path, message)
     elif service.answers != 1:
         many = f"up to {service.answers}" if service.answers else "all"
@@ -120,7 +159,7 @@ def services_of(draft: ZoneDraft, shelf: Shelf) -> tuple[Service, ...]:
         entry = shelf.pools[one.pool]
         assert entry.pool is not None
         scheduler = one.scheduler or entry.pool.scheduler
-        found.append(Service(one.name, draft.name, one.pool, one.ttl, one.ttl_min, one.answers, scheduler))
+        found.append(Service(one.name, draft.name, one.pool, one.ttl, one.ttl_min, one.answers, scheduler, one.budget))
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from rrdns.zonefile import readers
 from rrdns.zonefile.check_shapes import AnyCheck
 from rrdns.zonefile.complaints import unknown_key
 from rrdns.zonefile.director_shapes import FOLLOW_SHAPE, AnyDirector
+from rrdns.zonefile.failover_shapes import AnyFailover, Quorum
 from rrdns.zonefile.scalars import show
 from rrdns.zonefile.shape_values import (
     Address,
@@ -30,6 +31,7 @@ from rrdns.zonefile.shape_values import (
     TypeAdapter,
     ValidationError,
 )
+from rrdns.zonefile.shape_values import seconds as _seconds
 from rrdns.zonefile.shape_values import whole as _whole
 from rrdns.zonefile.shape_values import words as _words
 
@@ -65,6 +67,9 @@ class NamedMember(Model):
     address: Annotated[list[Address], Field(min_length=1), _ADDRESSES]
     weight: Annotated[int, _whole(0, 65535)] = Field(1, description="share of the answers; 0 is drained")
     priority: Annotated[int, _whole(1, 65535)] = Field(1, description="tier for failover, lowest first")
+    labels: Annotated[list[Name] | None, _NAMES] = Field(
+        None, description="what it shares a fate with, such as a rack: rrdns whatif --all-down LABEL"
+    )
     director: _Follow = Field(None, description="the director behind this member, which is a VIP (use: virtual)")
 
 
@@ -114,10 +119,19 @@ _WHEN_DOWN_SHAPE: dict[str, object] = {
 class _PoolBody(Model):
     check: Annotated[list[Name] | None, _NAMES] = Field(None, description="name of a check, or a list: all must pass")
     checks: Annotated[list[Name] | None, _NAMES] = Field(None, description="the same as check")
-    scheduler: Annotated[str | None, Reads(readers.scheduler, enum=["wrr", "rr"])] = None
-    quorum: Annotated[int, _whole(1, 65535)] = Field(1, description="hosts that must be there for the pool to be ok")
+    scheduler: Annotated[str | None, Reads(readers.scheduler, enum=list(readers.SCHEDULERS))] = Field(
+        None, description="wrr, rr; by the director's connections wlc, lc; sh: a client always meets the same member"
+    )
+    quorum: Quorum = Field(
+        (1, 0), description="what must be there for the pool to be ok: so many hosts, or {weight: 40}"
+    )
+    failover: AnyFailover = Field(None, description="who serves and who stands by, and who helps out")
+    fallback: Name | None = Field(None, description="the pool whose hosts serve when these are below quorum")
     panic: Annotated[float | None, Reads(readers.ratio, type=["number", "string"])] = Field(
         None, description="serve all when less than this share of the weight is available"
+    )
+    capacity: Annotated[int, _whole(0, 1 << 31)] = Field(
+        0, description="the weight it takes to carry the pool's load at its busiest (for rrdns whatif); 0: not told"
     )
     families: Annotated[str, _words("all", "any")] = Field(
         "all", description="all: a host counts when each of its addresses is up"
@@ -126,6 +140,12 @@ class _PoolBody(Model):
     director: _Follow = Field(None, description="what tells members, state and weights: a name, a mapping, or a list")
     weight_from: Annotated[str | None, _words("zone", "director")] = Field(
         None, description="whose weights count; default zone if a member has a weight, else director"
+    )
+    slow_start: Annotated[float, _seconds(0, 86400)] = Field(
+        0.0, description="the weight of a member that came back climbs to the whole in this time"
+    )
+    correct: Annotated[bool, Reads(readers.truth, type="boolean")] = Field(
+        False, description="correct the weights until the connections at the director have the wanted shares"
     )
 
 
@@ -149,6 +169,9 @@ class PoolRecord(_PoolBody):
     ttl_min: Ttl | None = Field(None, description="TTL while something is; default a quarter of ttl")
     answers: Annotated[int, Reads(_answers, anyOf=[{"type": "integer", "minimum": 1}, {"const": "all"}])] = Field(
         8, description="addresses per answer, or all"
+    )
+    budget: Annotated[float | None, _seconds(0.1, 86400 * 7)] = Field(
+        None, description="how long a dead host may go on being answered; rrdns check says whether that is kept"
     )
     octodns: Any = None
 

@@ -89,6 +89,8 @@ def read_pool_record(
         spot=record.spot,
         path=path,
         answers_spot=record.at("answers"),
+        budget=model.budget,
+        budget_spot=record.at("budget"),
     )
 
 
