@@ -111,9 +111,8 @@ def main() -> int:
     parser.add_argument("--worst", type=int, default=5, help="how many to print (5)")
     options = parser.parse_args()
     found = measure(read(options.zones), options.udp_limit, options.udp_ratio)
-    print(
-        f"reply / request bytes by UDP, {len(found)} questions, udp_limit {options.udp_limit}, udp_ratio {options.udp_ratio}; the worst:"
-    )
+    limits = f"udp_limit {options.udp_limit}, udp_ratio {options.udp_ratio}"
+    print(f"reply / request bytes by UDP, {len(found)} questions, {limits}; the worst:")
     for case in found[: options.worst]:
         print(f"  {case}")
     worst = max((case for case in found if not case.edns), default=found[0])

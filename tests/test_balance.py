@@ -456,7 +456,8 @@ def test_check_says_where_it_would_not_be_in_force() -> None:
 directors: {d1: {type: haproxy, socket: /run/h.sock}}
 pools:
   web:
-    {check: [], correct: true, slow_start: 1m, director: {name: d1, backend: web}, members: {a: 192.0.2.1, b: 192.0.2.2}}
+    {check: [], correct: true, slow_start: 1m, director: {name: d1, backend: web},
+     members: {a: 192.0.2.1, b: 192.0.2.2}}
   img: {check: [], members: {a: 192.0.2.2}}
 """
     names = "'': {type: NS, value: ns.example.net.}\nwww: {type: POOL, pool: web}\nimg: {type: POOL, pool: img}\n"

@@ -25,9 +25,11 @@ APART = -1
 
 FLOORS = {
     0: "model overrides probes wire answers link",
-    1: "zonefile health schedulers connections correction slow_start sticky notify.notices notify.sinks notify.collector notify.queue",
+    1: "zonefile health schedulers connections correction slow_start sticky "
+    "notify.notices notify.sinks notify.collector notify.queue",
     2: "render hinting hosts schemes substitutes failover isolation",
-    3: "roster audit.facts control.counters control.reports control.serials control.standings ui.budget control.measures "
+    3: "roster audit.facts control.counters control.reports control.serials "
+    "control.standings ui.budget control.measures "
     "recorded retold replay scoring imagined whatif knowledge control.journal_rows",
     4: "audit supervise server control checks directors board settings log texts notify",
     5: "cli __main__ ui",
