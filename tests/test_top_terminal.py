@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +90,56 @@ def find(control: str) -> int:
             if words[1:4] == [b"-m", b"rrdns", b"top"] and control.encode() in words:
                 return int(folder.name)
     raise AssertionError("no top is running")
+
+
+def test_pages_pools_and_no_colour(terminal: Terminal, tmp_path: Path) -> None:
+    with FakeApi(tmp_path / "s") as api:
+        api.status = fake_api.status(1000, services=3)
+        home = Path(__file__).parent.parent
+        terminal.start(f"cd {home} && NO_COLOR=1 {sys.executable} -m rrdns top --control {api.path}")
+        terminal.wait(lambda text: "web/web1 " in text and "3 directors" in text)
+        terminal.type("2")
+        terminal.wait(lambda text: "998 of 1000" in text)
+        terminal.press("Enter")
+        terminal.wait(lambda text: "POOL web" in text and "a second, at most" in text)
+        terminal.press("End")
+        terminal.wait(lambda text: "web1000 " in text and "-1000 of 1000" in text)
+        shown = terminal.tmux("capture-pane", "-p", "-e")
+        assert "\x1b[7m" in shown, "the cursor"
+        assert not re.search(r"\x1b\[(?:\d+;)*(?:3|4|9|10)[0-7]m", shown), "no colours"
+        terminal.press("Escape")
+        terminal.wait(lambda text: "998 of 1000" in text and "POOL web" not in text)
+        terminal.type("3")
+        terminal.wait(lambda text: "no director is configured" in text)
+        terminal.type("4")
+        terminal.wait(lambda text: "web/web8" in text and "WHAT" in text)
+        deadline = time.monotonic() + 30
+        while not any(path == "/events" for _, path, _, _ in api.asked):
+            assert time.monotonic() < deadline, "all events are asked for"
+            time.sleep(0.05)
+        terminal.type("1")
+        terminal.wait(lambda text: "SERVED BY" in text or "SERVICE" in text)
+
+
+def test_a_thousand_members_at_four_frames_a_second_take_under_15_percent_of_a_core(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """The whole program in a wide terminal: asking, reading, drawing. `pytest -s` tells the figure."""
+    terminal.size = (200, 60)
+    with FakeApi(tmp_path / "s") as api:
+        api.status = fake_api.status(1000, services=50)
+        home = Path(__file__).parent.parent
+        terminal.start(f"cd {home} && {sys.executable} -m rrdns top --control {api.path}")
+        terminal.wait(lambda text: "web/web1 " in text)
+        pid = find(api.path)
+        asked, used, began = len(api.asked), cpu_seconds(pid), time.monotonic()
+        time.sleep(5)
+        took = time.monotonic() - began
+        share, frames = (cpu_seconds(pid) - used) / took, (len(api.asked) - asked) / took
+        print(f"\n1,000 members at 200x60: {frames:.1f} frames a second take {share:.1%} of a core")
+        assert frames > 0 and share / max(1.0, frames / 4) < 0.15
+
+
+def cpu_seconds(pid: int) -> float:
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

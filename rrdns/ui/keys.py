@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _SEQUENCES = {
     b"[A": "up", b"OA": "up", b"[B": "down", b"OB": "down", b"[5~": "pgup", b"[6~": "pgdn",
+    b"[D": "left", b"OD": "left", b"[C": "right", b"OC": "right",
     b"[H": "home", b"OH": "home", b"[1~": "home", b"[F": "end", b"OF": "end", b"[4~": "end",
 }  # fmt: skip
 _BYTES = {

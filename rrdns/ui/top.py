@@ -12,20 +12,24 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rrdns.texts import duration
 from rrdns.ui import screen, signs
+from rrdns.ui.choosing import joined_events
 from rrdns.ui.client import Client, Json, Refused, Unreachable
 from rrdns.ui.console import Line, joined, live, out, write
 from rrdns.ui.keys import Keys, single_keys
 from rrdns.ui.screen import Link
+from rrdns.ui.sparkline import History
 from rrdns.ui.view import Scene, View, press
 
-PERIOD = 0.5  # seconds between snapshots; longer where the server takes long to answer
+PERIOD = 0.25  # seconds between snapshots; longer where the server takes long to answer
+EVENTS = 1000  # so many past events are asked for when their page is opened
 ESCAPE_WAIT = 0.05  # a lone ESC is the key, not the start of a sequence, when nothing follows for this long
 UNREACHABLE = 3
 
@@ -52,7 +56,7 @@ def _once(source: _Source) -> int:
     source.fetch()
     console = out()
     size = console.size if console.is_terminal else os.terminal_size((_env("COLUMNS", 80), _env("LINES", 24)))
-    lines, _ = screen.picture(source.scene, View(), source.link(), size[0], size[1])
+    lines, _ = screen.picture(source.scene, View(pane=""), source.link(), size[0], size[1])
     write(console, lines)
     if source.error:
         print(f"rrdns: {source.error}", file=sys.stderr)
@@ -79,6 +83,9 @@ class _Source:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.scene: Scene | None = None
         self.error = ""
+        self.all_events = False  # whether someone looks at more events than a snapshot has
+        self._events: tuple[Mapping[str, Any], ...] = ()
+        self._history = History()
         self._signs: Json | None = None
         self._qps: float | None = None
         self._lost_at = 0.0
@@ -97,7 +104,9 @@ class _Source:
     def fetch(self) -> None:
         """One attempt. Fields are set whole, one after the other: the drawing thread sees either old or new."""
         try:
-            self.scene = Scene.of(self._client.get("/status"))
+            status = self._client.get("/status")
+            self._history = self._history.after(status)
+            self.scene = Scene.of(status, self._history, self._past(status))
         except (Unreachable, Refused) as error:
             if not self.error:
                 self._lost_at = time.monotonic()
@@ -105,6 +114,17 @@ class _Source:
             self.error = str(error)
         else:
             self.error, self._signs, self._qps = "", None, None
+
+    def _past(self, status: Json) -> tuple[Mapping[str, Any], ...]:
+        """Events: asked for once, then each snapshot's new ones are added; empty while nobody looks."""
+        if not self.all_events:
+            self._events = ()
+            return ()
+        known = joined_events(self._events, status.get("events", ()))
+        if known is None:  # more has happened than a snapshot tells
+            known = tuple(self._client.get("/events", limit=EVENTS).get("events", ()))
+        self._events = known[-EVENTS:]
+        return self._events
 
     def _read_board(self) -> None:
         board = self._find_board()
@@ -127,7 +147,8 @@ class _Source:
             self.fetch()
             took = time.monotonic() - began
             self._tell()
-            self._end.wait(PERIOD if self.error else min(5.0, max(PERIOD, 10 * took)))
+            # Where answering is work for the server, watching takes a seventh of its control's time at most.
+            self._end.wait(PERIOD if self.error else min(5.0, max(PERIOD - took, 6 * took)))
 
     def _tell(self) -> None:
         try:
@@ -190,6 +211,7 @@ class _Top:
             self._stop = "quit"
         else:
             self._view = press(self._view, key, max(1, self._console.size[1] // 2))
+            self._source.all_events = self._view.page == "events"
 
     def _signalled(self, number: int) -> None:
         if number == signal.SIGTSTP:
