@@ -68,8 +68,8 @@ def find(folders: Sequence[Path]) -> list[Orphan]:
             continue
         for row in range(there.rows):
             one = Orphan(there.get(row, "pid"), there.get(row, "born"), row, folder)
-            if not one.pid or not one.lives():
-                continue
+            if not one.pid or one.pid == os.getpid() or not one.lives():
+                continue  # ourselves: before an upgrade's exec
             if row != board.SUPERVISOR:
                 found.append(one)
             elif not _gone(one, 1.0):  # one that was killed this moment drops its lock before it is gone

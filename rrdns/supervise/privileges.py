@@ -32,7 +32,7 @@ NET_BIND_SERVICE = 10
 
 # prctl(2)
 PR_SET_KEEPCAPS, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 8, 23, 24, 38, 47
-PR_CAP_AMBIENT_CLEAR_ALL = 4
+PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
 CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -151,6 +151,20 @@ def lock_down() -> None:
     no_new_privileges()
 
 
+def pass_on() -> None:
+    """Lets what `drop` or `lock_down` kept outlive our own exec. After it `lock_down` keeps it from children again."""
+    kept = capabilities()["CapPrm"] & (1 << NET_BIND_SERVICE)
+    if kept and os.geteuid() != 0:
+        _set_capabilities(kept, kept)
+        _must(_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, NET_BIND_SERVICE), "keep CAP_NET_BIND_SERVICE over an exec")
+
+
+def stop_passing_on() -> None:
+    """There was no exec."""
+    if os.geteuid() != 0:
+        lock_down()
+
+
 def no_new_privileges() -> None:
     """No exec below this process ever gains rights (setuid programs, file capabilities)."""
     _must(_prctl(PR_SET_NO_NEW_PRIVS, 1), "set no_new_privs")
@@ -258,9 +272,9 @@ def _must(result: int, what: str) -> None:
         raise PrivilegeError(f"could not {what}: {os.strerror(ctypes.get_errno())}")
 
 
-def _set_capabilities(mask: int) -> None:
-    """capset(2): permitted and effective to `mask`, inheritable to none (the ambient set follows it down)."""
+def _set_capabilities(mask: int, inheritable: int = 0) -> None:
+    """capset(2): permitted and effective to `mask`, inheritable mostly to none (the ambient set follows it down)."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
-    data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
+    data = (ctypes.c_uint32 * 6)(low, low, inheritable & 0xFFFFFFFF, high, high, inheritable >> 32)
     _must(_libc.capset(ctypes.byref(header), ctypes.byref(data)), "set the capabilities")

@@ -23,7 +23,10 @@ from rrdns.supervise import privileges
 from rrdns.supervise.privileges import Account
 
 # what rrdns itself keeps in its folders; see privileges.prepare_folder
-OWN = ("lock", "board*", "listen*", "worker-*.sock", "old-*", "state.db*", "accepted*", "journal*", "*.sock")
+OWN = (
+    *("lock", "board*", "listen*", "worker-*.sock", "old-*", "upgrade*"),
+    *("state.db*", "accepted*", "journal*", "*.sock"),
+)
 
 
 class FolderError(Exception):
@@ -47,9 +50,14 @@ class RunFolder:
     def board(self) -> Path:
         return self.path / board.NAME
 
-    def lock(self, account: Account | None) -> None:
-        """Takes the folder for this process as long as it lives. FolderError names the one that has it."""
+    def lock(self, account: Account | None, inherited: int = -1) -> None:
+        """Takes the folder for this process as long as it lives. FolderError names the one that has it.
+        `inherited`: what `pass_on` gave before an exec."""
         file = self.path / "lock"
+        if inherited >= 0 and _is_same(inherited, file):
+            os.set_inheritable(inherited, False)
+            self._lock = inherited
+            return
         try:
             with privileges.acting_as(account):
                 fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o640)
@@ -69,6 +77,11 @@ class RunFolder:
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:  # a full disk: the lock holds all the same, only nobody can read whose it is
             logger.warning("cannot write into %s: %s", file, error.strerror)
+
+    def pass_on(self) -> int:
+        """Lets the lock outlive an exec of this process; its descriptor."""
+        os.set_inheritable(self._lock, True)
+        return self._lock
 
     def generations(self) -> list[Path]:
         """Every folder that may hold a board of an earlier server, the newest first."""
@@ -143,6 +156,13 @@ class RunFolder:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _is_same(fd: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), file.stat())
+    except OSError:
+        return False
 
 
 def another_server(pid: int, path: Path) -> str:

@@ -53,8 +53,9 @@ class Place:
         self.folder.unlock()
 
 
-def prepare(settings: Settings) -> Place:
-    """Settles everything and drops privileges; one of StartError if this server must not start."""
+def prepare(settings: Settings, lock: int = -1) -> Place:
+    """Settles everything and drops privileges; one of StartError if this server must not start. `lock`: the folder's,
+    which we hold already (upgrade.py)."""
     group = privileges.group_id(settings.control_group) if settings.control_group else None
     account = privileges.choose(settings.user, group)
     addresses = sockets.wanted(settings.listen)
@@ -64,7 +65,7 @@ def prepare(settings: Settings) -> Place:
     folder = RunFolder(settings.state, account)
     place = Place(settings, folder, addresses, cpus, account)
     try:
-        folder.lock(account)
+        folder.lock(account, lock)
         privileges.prepare_folder(Path(settings.control).parent, account, OWN, "--control PATH")
         if group is not None:
             _let_in(settings, group)

@@ -2,59 +2,61 @@
 
 It is the smallest process with the least to do, because nobody watches it: standard library only, it parses
 nothing from the network, and when it is killed all others go on serving; the next start takes them over
-(startup.py, handover.py). The workers' side is crew.py. Must not know: zones, answers, checks.
+(startup.py, handover.py). The workers' side is crew.py, control's is control_post.py. Must not know: zones,
+answers, checks.
 
     phase      waits for                              then
     loading    control's row says SERVING             opens the DNS sockets, starts the workers
     serving    SIGTERM or SIGINT                      (watches: children, heartbeats, the orphans' end)
+               SIGUSR2                                becomes the installed version (upgrade.py)
     ending     workers gone (3 s), then control       leaves nothing behind, returns the exit code
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import select
 import signal
-import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 from rrdns import log
 from rrdns.board import CONTROL, NONE, SERVING, STOPPING, SUPERVISOR
 from rrdns.log import logger
 from rrdns.settings import Settings
 from rrdns.supervise import children, handover, ports
-from rrdns.supervise.children import Child
+from rrdns.supervise.control_post import ControlPost
 from rrdns.supervise.crew import Crew
+from rrdns.supervise.signals import Signals
 from rrdns.supervise.startup import Place, StartError, prepare
 from rrdns.supervise.systemd import Notifier
+from rrdns.supervise.upgrade import SIGNAL as UPGRADE
+from rrdns.supervise.upgrade import Upgrade, resumed
 
 WORKER, CONTROL_PROCESS = "rrdns.server.worker", "rrdns.control.control"  # modules, run with -m
 TICK = 0.1
 AWAY = 1.0  # a gap in our own ticks: we, or the whole machine, stood still, and nobody is to blame
 PATIENCE = 3.0  # between SIGTERM and SIGKILL
 ALL_SERVE_WAIT = 10.0  # for the last of the workers, before orphans are sent home and READY is said
-CONTROL_PAUSE, CONTROL_PAUSE_MOST, CONTROL_WELL = 0.2, 5.0, 10.0
+NONE_SERVES_WAIT = 60.0  # for the first of them, before an upgrade is told to have failed
 
 
 class Supervisor:
     """One server's life. `tick` does everything; it never waits."""
 
-    def __init__(self, place: Place, notifier: Notifier, worker_module: str, control_module: str) -> None:
+    def __init__(
+        self, place: Place, notifier: Notifier, worker_module: str, control_module: str, upgrade: Upgrade
+    ) -> None:
         self.place = place
+        self.upgrade = upgrade
         self.notifier = notifier
-        self.control_module = control_module
         self.board = place.folder.open_board(place.settings.workers)
         self.board.sign_in(SUPERVISOR)
         self.env = _environment(place)
         self.crew = Crew(place, self.board, worker_module, self.env)
-        self.control: Child | None = None
-        self.control_due = 0.0
-        self.control_pause = CONTROL_PAUSE
-        self.control_served = False
+        self.control = ControlPost(self.board, control_module, self.env)
         self.reload_due = False
         self.opened = 0.0
         self.announced = False
@@ -80,63 +82,41 @@ class Supervisor:
         if self.ending:
             self._go_on_ending(now)
         elif self.opened:
-            self.crew.watch(now, self.forgiven, self._control_serves())
+            self.crew.watch(now, self.forgiven, self.control.serves())
             self._watch_start(now)
             self._inform(now)
-        elif self._control_serves():
+            self.upgrade.tick(now)
+        elif self.control.serves():
             self._open(now)
 
     def reload(self) -> None:
         """SIGHUP for control; it waits until control serves, before that nothing may be there to catch it."""
         self.reload_due = True
 
+    def ask_for_upgrade(self, now: float) -> None:
+        """SIGUSR2."""
+        objection = ""
+        if self.ending or not self.announced or self.orphans:
+            objection = "the server is about to start or to end; try again when it serves"
+        elif not self.place.folder.kept:
+            objection = "with `state: none` health and overrides would be lost: a restart does no more harm"
+        self.upgrade.begin(self.env, objection, now)
+
+    def become_upgraded(self) -> None:
+        """Goes on as the version that is installed."""
+        modules = ["--worker-module", self.crew.module, "--control-module", self.control.module]
+        self.upgrade.become(self.place, self.env, self.notifier, modules)
+
     # -- control -----------------------------------------------------------------------------------------------
 
-    def _control_serves(self) -> bool:
-        return self.control is not None and self.control.serves()
-
     def _watch_control(self, now: float) -> None:
-        child = self.control
-        if child is None:
-            if now >= self.control_due:
-                self._start_control(now)
-            return
-        code = child.poll()
-        if code is not None or child.is_lost(now, self.forgiven):
-            self._bury_control(child, code, now)
-        elif child.serves():
-            self.control_served = True
-            child.end_if_hung(now, self.forgiven, children.CONTROL_SILENCE)
-            if self.reload_due and not child.killed:
-                self.reload_due = False
-                self.notifier.reloading(now, self.board.get(CONTROL, "reloads"))
-                child.signal(signal.SIGHUP)
-        else:
-            child.end_if_hung(now, self.forgiven, children.CONTROL_LOADING)
-
-    def _start_control(self, now: float) -> None:
-        try:
-            self.control = Child("control", CONTROL, self.board, children.command(self.control_module), self.env)
-        except OSError as error:
-            logger.error("cannot start control: %s", error)
-            self.control_due = now + CONTROL_PAUSE_MOST
-            if not self.control_served:
-                self.fail(1)
-
-    def _bury_control(self, child: Child, code: int | None, now: float) -> None:
-        self.control = None
-        how = children.how_it_ended(code)
-        if not self.control_served:
-            logger.error("not started: control (pid %d) %s before it could serve", child.pid, how)
-            self.fail(code if code and code > 0 else 1)
-            return
-        child.count_restart()
-        if now - child.started > CONTROL_WELL:
-            self.control_pause = CONTROL_PAUSE
-        self.control_due = now + self.control_pause
-        said = "control (pid %d) %s; the workers answer on, it starts again in %.1f s"
-        logger.error(said, child.pid, how, self.control_pause)
-        self.control_pause = min(2 * self.control_pause, CONTROL_PAUSE_MOST)
+        failed = self.control.watch(now, self.forgiven)
+        if failed:
+            self.fail(failed)
+        elif self.reload_due and self.control.hears():
+            self.reload_due = False
+            self.notifier.reloading(now, self.board.get(CONTROL, "reloads"))
+            self.control.signal(signal.SIGHUP)
 
     # -- the start ---------------------------------------------------------------------------------------------
 
@@ -159,9 +139,12 @@ class Supervisor:
     def _watch_start(self, now: float) -> None:
         """When the workers serve, the world is told and orphans go home. Once."""
         if self.announced and not self.orphans:
+            self.upgrade.finish(self.board, now)
             return
         late = now - max(self.opened, self.forgiven) > ALL_SERVE_WAIT
         if not self.crew.all_serve() and not (late and self.crew.some_serve()):
+            if now - max(self.opened, self.forgiven) > NONE_SERVES_WAIT:
+                self.upgrade.fail("no worker of the new version serves, the old ones answer on; see the log")
             return
         if not self.announced:
             self._announce()
@@ -183,7 +166,7 @@ class Supervisor:
         self.notifier.watch_reload(now, self.board.get(CONTROL, "reloads"))
         missing = sum(1 for post in self.crew.posts if not (post.child and post.child.serves()))
         faults = [f"{missing} of {len(self.crew.posts)} workers are missing"] if missing else []
-        faults += [] if self._control_serves() else ["control is away: answers stay as they were"]
+        faults += [] if self.control.serves() else ["control is away: answers stay as they were"]
         self.notifier.status("; ".join([f"serving on {self.where}", *faults]))
 
     def _send_orphans_home(self, now: float) -> None:
@@ -205,6 +188,7 @@ class Supervisor:
 
     def fail(self, code: int) -> None:
         """The start failed. Orphans that serve are worth more than a clean house: the next start finds them."""
+        self.upgrade.fail("the new version could not start; its log says why")
         self.orphans = [one for one in self.orphans if one.lives()]
         if self.orphans:
             said = "the earlier server's workers (pid %s) answer on as before, until a start succeeds"
@@ -225,8 +209,7 @@ class Supervisor:
     def hurry(self) -> None:
         self.crew.signal(signal.SIGKILL)
         self._signal_orphans(signal.SIGKILL)
-        if self.control:
-            self.control.signal(signal.SIGKILL)
+        self.control.signal(signal.SIGKILL)
 
     def _go_on_ending(self, now: float) -> None:
         """Workers and orphans first, control last: it notes what the workers counted."""
@@ -239,7 +222,7 @@ class Supervisor:
                 self._signal_orphans(signal.SIGKILL)
             if over <= PATIENCE + children.STUBBORN:
                 return
-        control = self.control
+        control = self.control.child
         if control and control.poll() is None:
             if not self.control_told:
                 self.control_told = now
@@ -260,33 +243,7 @@ class Supervisor:
         self.place.release()
 
     def pids(self) -> list[int]:
-        return [*self.crew.pids(), *([self.control.pid] if self.control else [])]
-
-
-class Signals:
-    """Signals as numbers to be read in the loop, not as interruptions in the middle of something."""
-
-    CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
-
-    def __init__(self) -> None:
-        self._reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        for one in self.CAUGHT:
-            signal.signal(one, lambda number, frame: None)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-
-    def wait(self, seconds: float, claims: Sequence[socket.socket] = ()) -> Iterator[int]:
-        """Those that came within that time. Who knocks at a claim only wants to know our pid: let go at once."""
-        poll = select.poll()
-        poll.register(self._reader, select.POLLIN)
-        at = {claim.fileno(): claim for claim in claims}
-        for number in at:
-            poll.register(number, select.POLLIN)
-        for number, _ in poll.poll(seconds * 1000):
-            if number != self._reader:
-                with contextlib.suppress(OSError):
-                    at[number].accept()[0].close()
-                continue
-            yield from os.read(self._reader, 256)
+        return [*self.crew.pids(), *([self.control.child.pid] if self.control.child else [])]
 
 
 def run(
@@ -297,26 +254,34 @@ def run(
     signals = Signals()
     terminal = os.isatty(2)
     notifier = Notifier()
+    told = resumed()
     try:
-        place = prepare(settings)
-        if place.orphans:
+        place = prepare(settings, told.get("lock", -1))
+        upgrade = Upgrade(place.folder.path, told)
+        if told:
+            logger.info("goes on from version %s: takes over its own processes", told.get("from"))
+        elif place.orphans:
             said = "takes over from a killed server: pid %s; %d of its sockets"
             logger.warning(said, _pids(place.orphans), len(place.taken))
-            handover.end([one for one in place.orphans if not one.is_worker])
-        server = Supervisor(place, notifier, worker_module, control_module)
+        handover.end([one for one in place.orphans if not one.is_worker])
+        server = Supervisor(place, notifier, worker_module, control_module, upgrade)
     except StartError as error:
         logger.error("%s", error)
+        if told:
+            Upgrade(Path(settings.state), told).fail(str(error))
         return 1
     while not server.finished:
         for number in signals.wait(TICK, place.claims):
             _obey(server, number, terminal)
         try:
             server.tick(time.monotonic())
+            if server.upgrade.ready and not server.ending:
+                server.become_upgraded()
         except Exception:
             # the sockets live as long as this process does: whatever this is, going on is better
             logger.exception("unexpected; going on")
             time.sleep(1.0)
-        if os.getpid() == 1:
+        if os.getpid() == 1 or told:  # who ended since the exec was a child of ours before it
             children.reap_strangers(server.pids())
     server.close()
     logger.info("ended")
@@ -334,6 +299,8 @@ def _obey(server: Supervisor, number: int, terminal: bool) -> None:
             server.hurry()
     elif number == signal.SIGHUP:
         server.reload()
+    elif number == UPGRADE:
+        server.ask_for_upgrade(time.monotonic())
 
 
 def _environment(place: Place) -> dict[str, str]:

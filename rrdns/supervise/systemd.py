@@ -21,9 +21,8 @@ class Notifier:
     """Takes $NOTIFY_SOCKET and $WATCHDOG_USEC out of the environment, so that children stay out of it."""
 
     def __init__(self) -> None:
-        address = os.environ.pop("NOTIFY_SOCKET", "")
-        usec = os.environ.pop("WATCHDOG_USEC", "")
-        pid = os.environ.pop("WATCHDOG_PID", "")
+        self._taken = {name: os.environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")}
+        address, usec, pid = self._taken.values()
         self._address = "\0" + address[1:] if address.startswith("@") else address
         mine = not pid or pid == str(os.getpid())
         self._pause = int(usec) / 2e6 if usec.isdigit() and mine else 0.0
@@ -31,6 +30,10 @@ class Notifier:
         self._status = ""
         self._reload_began: float | None = None
         self._reload_mark = 0
+
+    def environment(self) -> dict[str, str]:
+        """What was taken out, for the version that this process goes on as."""
+        return {name: text for name, text in self._taken.items() if text}
 
     def say(self, *lines: str) -> None:
         """Sends lines such as READY=1; a manager that does not listen is no reason to stop serving."""

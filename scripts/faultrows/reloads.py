@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from faultrows import ground, others
+from faultrows import ground, others, upgrades
 from faultrows.ground import Files
 from faultrows.rows import Finding, Run, row
 from rrdns.ui.client import Client, Refused
@@ -26,7 +26,7 @@ STATIC = "static.lb.example.com."
 
 @row(
     "R7",
-    "20 good edits under load",
+    "20 good edits under load; an upgrade in place at 20,000 q/s",
     "0 lost, gap <= 50 ms, no answer half of the old and half of the new",
     gdnsd="0 of 3,500 lost, 24 ms",
     Knot="0 of 2,000 lost, 8 ms",
@@ -62,6 +62,7 @@ def good_edits(run: Run) -> Finding:
         finding.all_of("edits in force", edits, edits)
         finding.at_most(f"half-new answers of {halves[0]}", halves[1], 0)
         finding.at_most("members withdrawn", len(ground.withdrawals(server)), 0)
+    upgrades.upgraded(run, finding)
     others.compare(run, finding, gdnsd_reloads)
     return finding
 
