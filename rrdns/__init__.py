@@ -35,7 +35,8 @@ Paths worth knowing:
   a report         directors/poller -> control/desk -> roster.hear (roster/directors -> following -> entries)
                    -> the same way on; other members: their targets go to checks/prober;
                    what members carry: roster/balancing -> meter, balance -> the weights of the ring
-  an edit          control/watcher -> control/loading -> zonefile (load, or again: only what changed) -> roster.load
+  an edit          control/watcher -> control/reloading -> loading -> zonefile (load, or again: only what changed)
+                   -> control/desk -> roster.load
                    -> the same way on; server/table puts it in force in one step, and settles it bit by bit
   an operator      ui/commands -> control/doors (roster/whom: who is meant) -> control/desk -> roster.speak
                    (roster/overriding, spoken) -> the same way on

@@ -22,6 +22,10 @@ from rrdns.probes import Probe as Probe
 from rrdns.probes import SmtpProbe as SmtpProbe
 from rrdns.probes import TcpProbe as TcpProbe
 from rrdns.probes import TlsProbe as TlsProbe
+from rrdns.reports import Director as Director
+from rrdns.reports import DirectorTable as DirectorTable
+from rrdns.reports import Following as Following
+from rrdns.reports import Report as Report
 
 # ---------------------------------------------------------------- where something stands in a file
 
@@ -186,52 +190,6 @@ class WhenDown:
 
 
 @dataclass(frozen=True, slots=True)
-class Director:
-    """A load balancer whose table is read; times in seconds. Of `url`, `socket` (a path, or host:port), `path` and
-    `command` a type has one, or none: this machine's own table. `password` is never written here: `password_from`
-    is `file:PATH` or `env:NAME`, read at each poll. `master` names the director (of type keepalived) that tells
-    whether this one is the master."""
-
-    name: str
-    type: str
-    url: str = ""
-    socket: str = ""
-    path: str = ""
-    command: tuple[str, ...] = ()
-    interval: float = 2.0
-    timeout: float = 2.0
-    stale_after: float = 30.0
-    user: str = ""
-    password_from: str = ""
-    verify: bool = True
-    master: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Following:
-    """A pool's word that it follows one part of a director's table.
-
-    part         the virtual service, backend, balancer, worker, cluster or peer list; "" where a table has only one
-    use          real-servers: members are (or are judged by) the servers there; virtual: the members are directors'
-                 VIPs, and `part` is what stands behind the VIP of `member`
-    member       with `use: virtual`, the member whose VIP this is; else ""
-    map          (network there, network here): servers behind NAT are answered with the address mapped
-    sorry        address of the sorry server: only that left means the pool is down
-    weight_zero  drain | down: what weight 0 at the director means
-    quorum       with `use: virtual`, servers that must be up behind the VIP
-    """
-
-    director: str
-    part: str = ""
-    use: str = "real-servers"
-    member: str = ""
-    map: tuple[tuple[str, str], ...] = ()
-    sorry: str = ""
-    weight_zero: str = "drain"
-    quorum: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class Failover:
     """A pool's scheme: idle-standby | rotating-standby | simple-failover | mutual-takeover, "" for a pool that only
     has a fallback. `failback`: seconds of unbroken health before service returns, None: only by hand. `active`: how
@@ -325,39 +283,6 @@ class Health:
     seen: float = 0.0
     reason: str = "not probed yet"
     took: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a director says of one of its servers.
-
-    server      its name there, "" where it has none
-    address     canonical text, "" where the director does not tell it
-    word        up | down | drain | maint | unknown (it does not check, or can't say)
-    why         the director's own words
-    weight      as it is in force there, None: not told
-    active, inactive, total   connections now, idle or closing ones, and since the director's start; None: not told
-    backup      serves only when no other does
-    """
-
-    server: str
-    address: str
-    port: int
-    word: str
-    why: str = ""
-    weight: int | None = None
-    active: int | None = None
-    inactive: int | None = None
-    total: int | None = None
-    backup: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DirectorTable:
-    """One reading of a director: its parts by name, and whether it is the master (None: it does not say)."""
-
-    parts: Mapping[str, tuple[Report, ...]] = field(default_factory=dict)
-    master: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

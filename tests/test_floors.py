@@ -24,7 +24,7 @@ APART = -1
 """The workers' half: imports floor 0 and itself, and is as pure as the floors below the fourth."""
 
 FLOORS = {
-    0: "model overrides probes wire answers link",
+    0: "model overrides probes reports wire answers link",
     1: "zonefile health schedulers connections correction slow_start sticky "
     "notify.notices notify.sinks notify.collector notify.queue",
     2: "render hinting hosts schemes substitutes failover isolation",

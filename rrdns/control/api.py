@@ -4,14 +4,15 @@
     POST /reload   {"force": bool}
     GET  /metrics  for Prometheus    GET /healthz  200 or 503
     POST /notify/test {"sink": name or ""}          POST /failback {"pool": name, "reason": str}
+    POST /upgrade   {}  asks the supervisor          GET /upgrade  what became of it: supervise/upgrade.py
     POST /audit {"asking": bool}  whether members are asked for what they must refuse
     POST /audit/found {"found": [{"name", "text"}]}  told as events, where they are news
     POST /override {"members": [...], "word": one of WORDS, "weight": "20"|"50%", "for": s|null, "reason": str,
                     "force": bool}    hold and release: `members` are pools, none for all of them
 
 Errors are {"error": "a sentence for people"}. /export gives records, not text, so that writing master files stays
-with the command: {"zones": {zone: {"rrsets": [[name_hex, type, ttl, [rdata_hex, ...]], ...]}}}. Who may connect is
-the socket's mode and group; who did is told by the kernel (SO_PEERCRED) and owns the overrides made.
+with the command: {"zones": {zone: {"rrsets": [[name_hex, type, ttl, [rdata_hex, ...]], ...]}}}. Who connects
+(control_socket.py) owns the overrides made; what requests say is read in requests.py.
 The one module that imports aiohttp here. Must not know: how anything is decided; it asks the `Doors` it is given.
 """
 
@@ -19,13 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-import os
-import pwd
-import shutil
-import socket
-import stat
-import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,26 +27,19 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from rrdns import log
-from rrdns.overrides import read_amount
+from rrdns.control.control_socket import InUse as InUse
+from rrdns.control.control_socket import listen as listen
+from rrdns.control.control_socket import user_of
+from rrdns.control.requests import Refused as Refused
+from rrdns.control.requests import number, seconds_of, typed, word_of
 
 MAX_BODY = 1 << 20
 MAX_EVENTS = 10_000
 MAX_TEXT = 1000
-LONGEST = 10 * 365 * 86400.0
-MODE = 0o660
 CLOSING = 0.5  # seconds for requests under way when we end
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Refused(Exception):
-    """A request that is answered with an error: status, and a sentence for people."""
-
-    def __init__(self, status: int, text: str, **more: Any) -> None:
-        super().__init__(text)
-        self.status = status
-        self.body = {"error": text, **more}
 
 
 class Doors(Protocol):
@@ -68,6 +55,8 @@ class Doors(Protocol):
         self, members: list[str], word: str, seconds: float | None, owner: str, reason: str, force: bool
     ) -> Json: ...
     async def failback(self, pool: str, owner: str, reason: str) -> Json: ...
+    async def upgrade(self, owner: str) -> Json: ...
+    async def upgraded(self) -> Json: ...
     async def metrics(self) -> tuple[int, str, bytes]: ...
     async def healthz(self) -> tuple[int, str, bytes]: ...
     async def test_notify(self, sink: str) -> list[Json]: ...
@@ -76,10 +65,6 @@ class Doors(Protocol):
     def follow(self) -> asyncio.Queue[Json | None]: ...
     def unfollow(self, queue: asyncio.Queue[Json | None]) -> None: ...
     def is_followed(self, queue: asyncio.Queue[Json | None]) -> bool: ...
-
-
-class InUse(Exception):
-    """Another process listens on the socket; the message names it."""
 
 
 class Api:
@@ -109,6 +94,8 @@ class Api:
         app.router.add_post("/audit", self._audit)
         app.router.add_post("/audit/found", self._audited)
         app.router.add_post("/failback", self._failback)
+        app.router.add_post("/upgrade", self._upgrade)
+        app.router.add_get("/upgrade", self._upgraded)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
         await runner.setup()
         try:
@@ -149,8 +136,8 @@ class Api:
         pool = request.query.get("pool", "")
         if request.query.get("follow", "0") not in ("0", ""):
             return await self._follow(request, pool)
-        limit = _number(request.query.get("limit"), "limit", 50)
-        since = _number(request.query.get("since"), "since", None)
+        limit = number(request.query.get("limit"), "limit", 50)
+        since = number(request.query.get("since"), "since", None)
         assert limit is not None
         return _json({"events": await self._doors.events(int(min(limit, MAX_EVENTS)), since, pool)})
 
@@ -194,14 +181,14 @@ class Api:
     # ------------------------------------------------------------------ telling
 
     async def _test_notify(self, request: web.Request) -> web.Response:
-        found = await self._doors.test_notify(_typed(await _body(request), "sink", str, ""))
+        found = await self._doors.test_notify(typed(await _body(request), "sink", str, ""))
         return _json({"ok": all(one["ok"] for one in found), "sinks": found})
 
     async def _audit(self, request: web.Request) -> web.Response:
-        return _json(await self._doors.audit(_typed(await _body(request), "asking", bool, False)))
+        return _json(await self._doors.audit(typed(await _body(request), "asking", bool, False)))
 
     async def _audited(self, request: web.Request) -> web.Response:
-        found = _typed(await _body(request), "found", list, [])
+        found = typed(await _body(request), "found", list, [])
         if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in found):
             raise Refused(400, "found: a list of {name, text} is needed")
         texts = {one["name"][:MAX_TEXT]: str(one.get("text", ""))[:MAX_TEXT] for one in found[:MAX_EVENTS]}
@@ -209,18 +196,24 @@ class Api:
 
     async def _reload(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        answer = await self._doors.reload(_typed(body, "force", bool, False))
+        answer = await self._doors.reload(typed(body, "force", bool, False))
         return _json(answer, 200 if answer.get("ok") else 409)
 
     async def _failback(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        pool, reason = _typed(body, "pool", str, ""), _typed(body, "reason", str, "")
+        pool, reason = typed(body, "pool", str, ""), typed(body, "reason", str, "")
         if not pool:
             raise Refused(400, "pool: a name is needed")
         if len(reason) > MAX_TEXT:
             raise Refused(400, f"reason: at most {MAX_TEXT} characters")
         owner = user_of(request.get_extra_info("socket"))
         return _json(await self._doors.failback(pool, owner, reason))
+
+    async def _upgrade(self, request: web.Request) -> web.Response:
+        return _json(await self._doors.upgrade(user_of(request.get_extra_info("socket"))))
+
+    async def _upgraded(self, request: web.Request) -> web.Response:
+        return _json(await self._doors.upgraded())
 
     async def _override(self, request: web.Request) -> web.Response:
         body = await _body(request)
@@ -231,16 +224,16 @@ class Api:
         wanted = isinstance(members, list) and all(isinstance(one, str) for one in members)
         if not wanted or not (members or on_pools):
             raise Refused(400, "members: a list of names is needed, such as web1 or web/web1")
-        word = _word(body)
-        reason = _typed(body, "reason", str, "")
+        word = word_of(body)
+        reason = typed(body, "reason", str, "")
         if len(reason) > MAX_TEXT:
             raise Refused(400, f"reason: at most {MAX_TEXT} characters")
-        seconds = _seconds(body.get("for"))
+        seconds = seconds_of(body.get("for"))
         if seconds is None and word in ("force-up", "drill"):
             raise Refused(400, f"for: {word} needs an end, a number of seconds")
         if seconds is not None and word in ("enable", "return", "release"):
             raise Refused(400, f"{word} has no end, so `for` says nothing")
-        force = _typed(body, "force", bool, False)
+        force = typed(body, "force", bool, False)
         owner = user_of(request.get_extra_info("socket"))
         return _json(await self._doors.override(members, word, seconds, owner, reason, force))
 
@@ -287,114 +280,3 @@ async def _body(request: web.Request) -> Json:
     if not isinstance(body, dict):
         raise Refused(400, "the request's body must be a JSON object")
     return body
-
-
-def _typed(body: Json, name: str, kind: type[Any], default: Any) -> Any:
-    value = body.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, kind):
-        raise Refused(400, f"{name}: {value!r} is not a {kind.__name__}")
-    return value
-
-
-WORDS = ("drain", "disable", "force-up", "drill", "weight", "enable", "return", "hold", "release")
-
-
-def _word(body: Json) -> str:
-    """The word of an override; a weight's with its amount."""
-    word = body.get("word")
-    if word not in WORDS:
-        raise Refused(400, f"word: {word!r} is none of {', '.join(WORDS)}")
-    if word != "weight":
-        return str(word)
-    try:
-        return f"weight {read_amount(str(body.get('weight', '')))}"
-    except ValueError as error:
-        raise Refused(400, f"weight: {error}") from error
-
-
-def _seconds(value: object) -> float | None:
-    if value is None:
-        return None
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or not 0 < float(value) <= LONGEST:  # type: ignore[arg-type]
-        raise Refused(400, f"for: {value!r} is not a number of seconds, more than 0 and at most ten years")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _number(text: str | None, name: str, default: float | None) -> float | None:
-    if text is None or text == "":
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
-        raise Refused(400, f"{name}: {text!r} is not a number")
-    return value
-
-
-# ---------------------------------------------------------------------- the socket
-
-
-def listen(path: Path, group: str = "") -> socket.socket:
-    """A listening unix socket at `path`, mode MODE from its first moment, and of that group before anybody can
-    connect. A leftover nobody listens on is replaced; any other file is not touched. Raises InUse or OSError."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _clear(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o777 & ~MODE)
-    try:
-        sock.bind(str(path))
-        if group:
-            shutil.chown(path, group=group)
-        sock.listen(128)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        of = f" (control_group {group})" if group else ""
-        raise OSError(error.errno, f"control socket {path}{of}: {error.strerror or error}") from error
-    except LookupError as error:
-        sock.close()
-        raise OSError(f"control socket {path}: there is no group {group!r} any more; change control_group") from error
-    finally:
-        os.umask(before)
-    return sock
-
-
-def _clear(path: Path) -> None:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(found.st_mode):
-        raise OSError(f"control socket {path}: there is a file that is no socket; remove it, or use --control PATH")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)
-            return
-        except OSError as error:
-            raise InUse(f"control socket {path}: it is in use ({error}); use --control PATH for another") from error
-        pid = _credentials(probe)[0]
-    raise InUse(f"control socket {path}: pid {pid} listens there; stop it, or use --control PATH")
-
-
-def _credentials(sock: Any) -> tuple[int, int, int]:
-    """(pid, uid, gid) of the other end."""
-    pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid, uid, gid
-
-
-def user_of(sock: Any) -> str:
-    """The name of the user at the other end."""
-    if sock is None:
-        return "?"
-    uid = _credentials(sock)[1]
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

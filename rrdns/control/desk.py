@@ -10,37 +10,32 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from rrdns import log
-from rrdns.answers import Changes, Key
+from rrdns.answers import Key
+from rrdns.control import counting
 from rrdns.control.clock import Clock
 from rrdns.control.counters import Ring, Tally
 from rrdns.control.journal import Journal
+from rrdns.control.keepsakes import Keepsakes
 from rrdns.control.publisher import Publisher
-from rrdns.control.reports import CORRECTIONS, MEMBERS, ReportJournal, members_text
-from rrdns.control.standings import STANDINGS, standings_text
+from rrdns.control.reports import ReportJournal
 from rrdns.control.store import Store
+from rrdns.control.telling import FOLLOWED as FOLLOWED
+from rrdns.control.telling import Telling
 from rrdns.knowledge import standings_told
 from rrdns.model import DataSet, DirectorTable, Event, Override, Result, Target
 from rrdns.overrides import DRILL, ENABLE, ENDING, RELEASE, RETURN
-from rrdns.roster import frozen, overriding
+from rrdns.roster import overriding
 from rrdns.roster.roster import Decision, Roster
 
 TOGETHER = 0.005  # seconds in which results are gathered for one decision
 SAVE_WAIT = 3.0  # an operator waits no longer for the disk
-KEEP_MEMBERS = 10.0  # seconds; weights that directors tell are written no oftener
-FOLLOWED = 1000  # events a follower may lag behind
 LARGE = 500  # targets, or rings: a picture of more is drawn in a thread
-
-_BAD = ("down", "unknown", "degraded", "panic", "held", "refused", "fault", "stale", "suspect")
 
 A = TypeVar("A")
 T = TypeVar("T")
-Followers = set["asyncio.Queue[dict[str, Any] | None]"]
 
 
 class Objection(Exception):
@@ -62,9 +57,8 @@ class Desk:
         self.roster = roster
         self.journal = journal or Journal(None, clock)
         self.turn = asyncio.Lock()
-        self.followers: Followers = set()
-        self.listeners: list[Callable[[Event], None]] = []
-        """Told of every event, at once; they must neither wait nor raise."""
+        self._telling = Telling(store, self.journal)
+        self.followers, self.listeners = self._telling.followers, self._telling.listeners
         self.news = asyncio.Event()
         """Set at every decision, for whoever waits for the roster to be so far."""
         self._store = store
@@ -81,9 +75,7 @@ class Desk:
         """Told when directors add or take away members, and with them targets."""
         self._digesting: asyncio.Task[None] | None = None
         self._moves = 0
-        self._kept = (0, float("-inf"))
-        self._stood = 0
-        self._corrected = 0
+        self._keepsakes = Keepsakes(roster, store, clock)
         self._said = ReportJournal()
         self.journal.overrides = lambda: self.roster.overrides
         self.journal.reports = self._said.whole
@@ -101,11 +93,11 @@ class Desk:
             decision, rings, targets = await self._in_thread(self._load, dataset)
             self._targets = targets
             self._act(decision, rings)
-            self._keep_frozen()
+            self._keepsakes.keep_frozen()
             self._store.keep_only_targets(targets)
             self.journal.keep_only_targets(targets)
             self._moves = self.roster.moves
-            self._count_only_those_there()
+            counting.keep_only_those_there(self.roster, self._tally)
             self._catch_up()
         return self._targets
 
@@ -159,7 +151,7 @@ class Desk:
                 name, table = next(iter(self._reports.items()))
                 del self._reports[name]
                 self._journal_of(name, table)
-                self._count_answers(name)
+                counting.tell_answers(self.roster, self._tally, name)
                 await self._in_thread(lambda said: self.roster.hear(*said), (name, table, self._clock.now()))
                 self._catch_up()
 
@@ -257,7 +249,7 @@ class Desk:
         gc.disable()
         try:
             decision = self.roster.load(dataset, self._clock.now())
-            return decision, self._rings(decision.changes), dict(self.roster.targets())
+            return decision, counting.rings(self.roster, decision.changes), dict(self.roster.targets())
         finally:
             gc.freeze()
             gc.enable()
@@ -272,7 +264,7 @@ class Desk:
 
     def _hear(self, name: str, table: DirectorTable | str) -> None:
         self._journal_of(name, table)
-        self._count_answers(name)
+        counting.tell_answers(self.roster, self._tally, name)
         self.roster.hear(name, table, self._clock.now())
 
     def _journal_of(self, name: str, table: DirectorTable | str) -> None:
@@ -281,49 +273,14 @@ class Desk:
         if what is not None:
             self.journal.note_input("report", name, what, now)
 
-    def _count_answers(self, name: str) -> None:
-        """How much the pools that follow a director have answered: their weights may go by it."""
-        keen = self.roster.balancing.keen
-        for pool in self.roster.directors.followers(name):
-            if pool in keen:
-                services = self.roster.duties[pool].services
-                self.roster.answered(pool, sum(self._tally.services[one.name] for one in services))
-
     def _moved(self) -> None:
         """Directors have added members, or taken them away."""
         self._moves = self.roster.moves
         self._targets = dict(self.roster.targets())
         self._store.keep_only_targets(self._targets)
         self.journal.keep_only_targets(self._targets)
-        self._count_only_those_there()
+        counting.keep_only_those_there(self.roster, self._tally)
         self.on_targets(self._targets)
-
-    def _count_only_those_there(self) -> None:
-        data = self.roster.dataset
-        self._tally.keep_only(
-            [(pool.name, member.name) for pool in data.pools.values() for member in pool.members],
-            [service.name for zone in data.zones.values() for service in zone.services],
-        )
-
-    def _keep_members(self, at_once: bool) -> None:
-        """What a restart needs of what directors told; who is a member at once, weights now and then."""
-        version, when = self._kept
-        directors, now = self.roster.directors, self._clock.now()
-        if directors.version != version and (at_once or now - when >= KEEP_MEMBERS):
-            self._kept = directors.version, now
-            self._store.keep_meta(MEMBERS, members_text(directors.kept()))
-        version = self.roster.balancing.version(self.roster.duties)
-        if version != self._corrected:
-            self._corrected = version
-            self._store.keep_meta(CORRECTIONS, json.dumps(self.roster.balancing.kept(self.roster.duties)))
-
-    def _keep_standings(self) -> None:
-        """What failover schemes remember, when it is something else."""
-        version = self.roster.company.version
-        if version != self._stood:
-            self._stood = version
-            self._store.keep_meta(STANDINGS, standings_text(self.roster.standings))
-            self._store.urge()
 
     def _decide(self) -> None:
         """What follows from the results noted since the last time."""
@@ -337,52 +294,24 @@ class Desk:
         moved = self.roster.moves != self._moves
         if moved:
             self._moved()
-        self._keep_members(moved)
-        self._keep_standings()
+        self._keepsakes.keep_members(moved)
+        self._keepsakes.keep_standings()
         if not decision:
             return
         for event in decision.events:
             self._tell(event)
         if decision.changes:
-            self._publisher.publish(decision.changes, self._rings(decision.changes) if rings is None else rings)
+            rings = counting.rings(self.roster, decision.changes) if rings is None else rings
+            self._publisher.publish(decision.changes, rings)
         if any(event.subject == "override" for event in decision.events):
             self._store.keep_overrides(self.roster.overrides)
-            self._keep_frozen()
+            self._keepsakes.keep_frozen()
         if decision.events:
             self._store.urge()
         self.news.set()
 
-    def _keep_frozen(self) -> None:
-        """What holds keep as it is."""
-        told = frozen.text(self.roster.holds.frozen(self.roster.duties))
-        if told != (self._store.meta(frozen.FROZEN) or "{}"):
-            self._store.keep_meta(frozen.FROZEN, told)
-
-    def _rings(self, changes: Changes) -> dict[Key, Ring]:
-        """Who stands in the counted rings among the changes."""
-        found = {}
-        for key, ring in changes.sets.items():
-            if ring is not None and ring.counted:
-                name = key[:-2]
-                found[key] = Ring(name, self.roster.services[name].pool, self.roster.ring_members(key))
-        return found
-
     def _tell(self, event: Event) -> None:
-        row = self._store.keep_event(event)
-        self.journal.note_event(event)
-        level = logging.WARNING if event.after in _BAD else logging.INFO
-        if event.subject == "target" or (not self.serving and event.before == "unknown" and level == logging.INFO):
-            level = logging.DEBUG  # its member's line says it, where it matters; and a start is no transition
-        why = f": {event.why}" if event.why else ""
-        text = f"{event.subject} {event.name} {event.before} -> {event.after}{why}"
-        log.logger.log(level, "%s", text, extra={"fields": {"event": row}})
-        for queue in list(self.followers):
-            try:
-                queue.put_nowait(row)
-            except asyncio.QueueFull:
-                self.followers.discard(queue)  # it reads nothing; the stream is ended, it can come again
-        for hear in self.listeners:
-            hear(event)
+        self._telling.tell(event, self.serving)
 
     async def _saved(self, flush: Awaitable[bool]) -> bool:
         """Whether a flush succeeds in the time an operator waits; it goes on in any case."""

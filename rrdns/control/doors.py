@@ -14,15 +14,16 @@ from rrdns import knowledge, wire
 from rrdns.audit import facts
 from rrdns.audit.asking import ask_all
 from rrdns.control import overview
-from rrdns.control.api import Refused
 from rrdns.control.clock import Clock
 from rrdns.control.desk import FOLLOWED, Desk, Objection
 from rrdns.control.outward import Outward
 from rrdns.control.overview import Overview
+from rrdns.control.requests import Refused
 from rrdns.control.store import Store
 from rrdns.roster import whom
 from rrdns.roster.company import UnknownPool
 from rrdns.roster.overriding import UnknownMember
+from rrdns.supervise import upgrade
 
 Json = dict[str, Any]
 
@@ -132,6 +133,15 @@ class OpenDoors:
         except UnknownPool as error:
             raise Refused(409 if pool in self._desk.roster.duties else 404, str(error)) from error
         return {"ok": True, "pool": pool, "now": why, "saved": saved}
+
+    async def upgrade(self, owner: str) -> Json:
+        try:
+            return await asyncio.to_thread(upgrade.ask, *self._overview.place, owner)
+        except upgrade.NotNow as error:
+            raise Refused(409, str(error)) from error
+
+    async def upgraded(self) -> Json:
+        return await asyncio.to_thread(upgrade.found, self._overview.place[0])
 
     def follow(self) -> asyncio.Queue[Json | None]:
         queue: asyncio.Queue[Json | None] = asyncio.Queue(FOLLOWED)

@@ -61,6 +61,7 @@ class Overview:
         self._settings = settings
         self._run = run
         self._board = shared
+        self.place = run, shared
         self._store = store
         self._tally = tally
         self._clock = clock

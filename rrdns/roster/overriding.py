@@ -135,6 +135,18 @@ def _hold(duties: Duties, holds: Holds, op: Override, why: str, now: float) -> S
     return Said(touched, [telling.overridden(op.pool, "", *words, why, now)])
 
 
+def take_up(duties: Duties, holds: Holds, words: Iterable[Override], now: float) -> Iterator[Event]:
+    """Overrides of the last process, once the pools are there; tells of those that are lost."""
+    for override in words:
+        duty = duties.get(override.pool)
+        if not override.member and (duty is not None or not override.pool):
+            holds.words[override.pool] = override
+        elif duty is None or (duty.index(override.member) is None and not duty.made):
+            yield telling.lost(override, now)
+        else:
+            duty.take(override)
+
+
 # ------------------------------------------------------------------ what words would do
 
 

@@ -14,7 +14,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from rrdns import __version__
 from rrdns.texts import parse_duration
-from rrdns.ui import drain_arguments, hand_arguments, past_arguments
+from rrdns.ui import file_arguments, hand_arguments, past_arguments
 from rrdns.ui.config import FORMATS, LEVELS, MAX_WORKERS, group_name, listen_address, user_name
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ USAGE = 2
 SHELLS = ("bash", "zsh")
 COMMANDS = (
     "serve", "demo", "check", "top", "status", "explain", "events", "whatif", "replay", "drain", "disable",
-    "enable", "force-up", "weight", "hold", "overrides", "drill", "audit", "failback", "reload", "notify", "import",
-    "export", "schema", "completion", "version",
+    "enable", "force-up", "weight", "hold", "overrides", "drill", "audit", "failback", "reload", "upgrade", "notify",
+    "import", "export", "schema", "completion", "version",
 )  # fmt: skip
 
 _T = TypeVar("_T")
@@ -246,33 +246,6 @@ def _seeing(add: _Adder) -> None:
 
 
 def _acting(add: _Adder) -> None:
-    words = (
-        ("drain", "take a member out gently",
-         "The member gets no answers as long as another member is left. Its checks go on.",
-         ("rrdns drain web1 --for 2h --reason 'kernel update'", "rrdns drain web/web1",
-          "rrdns drain web1 --wait     until no new clients come: exit 0")),
-        ("disable", "never answer a member",
-         "The member is not answered at all, not even when nothing else is left.",
-         ("rrdns disable web1 --reason 'wrong content'", "rrdns disable web/web1 --for 30m")),
-        ("enable", "end what was said of a member",
-         "Removes what `drain`, `disable`, `force-up`, `weight` said; the member's checks decide again.",
-         ("rrdns enable web1", "rrdns enable web/web1 mail/mx2")),
-    )  # fmt: skip
-    for word, summary, text, examples in words:
-        target = "drain:run" if word == "drain" else "commands:override"
-        parser = add(word, summary, text, examples, target, talks=True)
-        parser.set_defaults(word=word)
-        parser.add_argument("members", metavar="MEMBER", nargs="+", help=hand_arguments.WHOM)
-        parser.add_argument("--reason", metavar="TEXT", default="", help="for the log, `status` and your colleagues")
-        if word != "enable":
-            parser.add_argument(
-                "--for", metavar="TIME", dest="duration", type=_checked(parse_duration), help="until then: 30m, 2h, 1d"
-            )
-            parser.add_argument(
-                "--force", action="store_true", help="even if it is the last healthy member of its pool"
-            )
-        if word == "drain":
-            drain_arguments.add_to(parser, _checked)
     hand_arguments.add_to(add, _checked)
     failback = add(
         "failback",
@@ -293,6 +266,16 @@ def _acting(add: _Adder) -> None:
         talks=True,
     )
     reload.add_argument("--force", action="store_true", help="accept a load that loses more than the guards allow")
+    add(
+        "upgrade",
+        "go on as the version that is installed now",
+        "The running server tries the installed version out, then goes on as it: the same supervisor and sockets, so\n"
+        "that no query is lost, the same verdicts and overrides. Waits until the new version serves. One that can't\n"
+        "load, or finds the zone files bad, is refused with the reason (exit 1), and the old one serves on.",
+        ("pip install --upgrade rrdns && rrdns upgrade", "rrdns upgrade --json | jq .after.supervisor"),
+        "upgrade:run",
+        talks=True,
+    )
     notify = add(
         "notify",
         "try out who is told of transitions",
@@ -307,43 +290,7 @@ def _acting(add: _Adder) -> None:
 
 
 def _converting(add: _Adder) -> None:
-    importer = add(
-        "import",
-        "BIND master files, or gdnsd's configuration, to zone files",
-        "Writes one zone YAML file per master file. The zone is the SOA's owner.\n"
-        "Of gdnsd: its zones with DYNA and DYNC as POOL, its resources and service types as pools and checks. What\n"
-        "has no counterpart is listed with its place; the exit code is 0 all the same if a zone could be written.",
-        ("rrdns import db.example.com", "rrdns import /etc/bind/db.* --out zones/",
-         "rrdns import --from gdnsd /etc/gdnsd --out zones/"),
-        "commands:import_files",
-        json=False,
-    )  # fmt: skip
-    importer.add_argument("files", metavar="FILE", nargs="+", help="master files, or gdnsd's folder")
-    importer.add_argument(
-        "--from", dest="source", choices=("bind", "gdnsd"), help="whose they are (default: told by what is there)"
-    )
-    importer.add_argument("--out", metavar="DIR", help="where to write (default: one file to standard output)")
-    importer.add_argument("--origin", metavar="NAME", help="the zone, where one file does not say it")
-    importer.add_argument("--force", action="store_true", help="overwrite files that exist")
-    export = add(
-        "export",
-        "the answers of this moment as BIND master files",
-        "Without ZONES from the running server; with ZONES from those files, all members taken to be up.",
-        ("rrdns export", "rrdns export zones/ --out /var/lib/nsd/"),
-        "commands:export",
-        talks=True,
-    )
-    _zones(export, "directory of zone files; without it the running server is asked")
-    export.add_argument("--out", metavar="DIR", help="write one file per zone there (default: standard output)")
-    schema = add(
-        "schema",
-        "JSON schema of the files, for editors",
-        "Prints the JSON schema of zone files and pools files.",
-        ("rrdns schema --kind pools > pools.schema.json",),
-        "commands:schema",
-        json=False,
-    )
-    schema.add_argument("--kind", choices=("zone", "pools"), help="only this kind (default: both)")
+    file_arguments.add_to(add)
     completion = add(
         "completion",
         "what Tab offers, for bash and zsh",

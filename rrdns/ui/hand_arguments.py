@@ -1,5 +1,5 @@
-"""The command line of the operator's hand: force-up, weight, hold, overrides, drill, audit. As `arguments`, of which it
-is a part. Must not know: how anything is done.
+"""The command line of the operator's hand: drain, disable, enable, force-up, weight, hold, overrides, drill, audit. As
+`arguments`, of which it is a part. Must not know: how anything is done.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 from rrdns.overrides import read_amount
 from rrdns.texts import parse_duration
+from rrdns.ui import drain_arguments
 
 WHOM = "web1, web/web1, an address, a shape (web*, rack1-*, 10.0.0.*), or label:rack1"
 
@@ -19,12 +20,43 @@ Checked = Callable[[Callable[[str], Any]], Callable[[str], Any]]
 
 def add_to(add: Add, checked: Checked) -> None:
     """Their commands, in the order of `arguments.COMMANDS`."""
+    _words(add, checked)
     _force_up(add, checked)
     _weight(add, checked)
     _hold(add, checked)
     _overrides(add)
     _drill(add, checked)
     _audit(add, checked)
+
+
+def _words(add: Add, checked: Checked) -> None:
+    words = (
+        ("drain", "take a member out gently",
+         "The member gets no answers as long as another member is left. Its checks go on.",
+         ("rrdns drain web1 --for 2h --reason 'kernel update'", "rrdns drain web/web1",
+          "rrdns drain web1 --wait     until no new clients come: exit 0")),
+        ("disable", "never answer a member",
+         "The member is not answered at all, not even when nothing else is left.",
+         ("rrdns disable web1 --reason 'wrong content'", "rrdns disable web/web1 --for 30m")),
+        ("enable", "end what was said of a member",
+         "Removes what `drain`, `disable`, `force-up`, `weight` said; the member's checks decide again.",
+         ("rrdns enable web1", "rrdns enable web/web1 mail/mx2")),
+    )  # fmt: skip
+    for word, summary, text, examples in words:
+        target = "drain:run" if word == "drain" else "commands:override"
+        parser = add(word, summary, text, examples, target, talks=True)
+        parser.set_defaults(word=word)
+        parser.add_argument("members", metavar="MEMBER", nargs="+", help=WHOM)
+        parser.add_argument("--reason", metavar="TEXT", default="", help="for the log, `status` and your colleagues")
+        if word != "enable":
+            parser.add_argument(
+                "--for", metavar="TIME", dest="duration", type=checked(parse_duration), help="until then: 30m, 2h, 1d"
+            )
+            parser.add_argument(
+                "--force", action="store_true", help="even if it is the last healthy member of its pool"
+            )
+        if word == "drain":
+            drain_arguments.add_to(parser, checked)
 
 
 def _force_up(add: Add, checked: Checked) -> None:

@@ -13,6 +13,9 @@ from typing import Any
 from rrdns.texts import clean, clock, duration, plural, rate
 from rrdns.ui import fairness, schemes
 from rrdns.ui.console import ALARM, WARN, Cell, state_style
+from rrdns.ui.director_rows import DirectorRow as DirectorRow
+from rrdns.ui.director_rows import directors as directors
+from rrdns.ui.director_rows import voice_phrase as voice_phrase
 
 Json = Mapping[str, Any]
 
@@ -197,54 +200,6 @@ def _service(name: str, one: Json, pool: Json) -> ServiceRow:
         one.get("rate") or 0.0,
         tuple((clean(who), schemes.share(pool, who)) for who in pool.get("serving", ())),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class DirectorRow:
-    """One director: `age` of its last table in seconds, `took` its last question."""
-
-    name: str
-    type: str
-    state: str
-    age: float | None
-    took: float | None
-    servers: int
-    reason: str
-
-    @property
-    def phrase(self) -> str:
-        """`lvs1 (ipvs): 12 servers, read 1s ago in 3ms`, or why it can't be read."""
-        seen = f"read {duration(self.age)} ago" if self.age is not None else "never read"
-        if self.took is not None and self.state == "up":
-            seen += f" in {duration(self.took)}"
-        words = [f"{plural(self.servers, 'server')}" if self.age is not None else "", seen, self.reason]
-        return f"{self.name} ({self.type}): " + ", ".join(word for word in words if word)
-
-
-def directors(status: Json) -> list[DirectorRow]:
-    return [
-        DirectorRow(
-            clean(name),
-            clean(one.get("type", "")),
-            str(one.get("state", "unknown")),
-            one.get("age"),
-            one.get("took"),
-            one.get("servers") or 0,
-            clean(one.get("reason", "")),
-        )
-        for name, one in status.get("directors", {}).items()
-    ]
-
-
-def voice_phrase(voice: Json) -> str:
-    """`lvs1: up (up at lvs1), weight 10, 4 active, 1 inactive`."""
-    words = [
-        f"{clean(voice.get('name') or 'director')}: {clean(voice.get('word', '?'))} ({clean(voice.get('why', ''))})"
-    ]
-    if voice.get("weight") is not None:
-        words.append(f"weight {voice['weight']}")
-    words += [f"{voice[kind]} {kind}" for kind in ("active", "inactive") if voice.get(kind) is not None]
-    return ", ".join(words)
 
 
 def alarms(status: Json) -> Iterator[Cell]:
