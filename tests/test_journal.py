@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cancelled import cancelled_before_it_began
 from hypothesis import given
 from hypothesis import strategies as st
 from pretend_server import BAD, GOOD, SILENT, WALL, Pretend, files
@@ -338,3 +339,10 @@ async def test_it_gives_way_to_the_state_on_a_full_disk(journal: Journal, monkey
     probe(journal, GOOD)
     found = await reread(journal)
     assert found.sessions[-1].kind == "hole" and found.datasets
+
+
+async def test_a_cancelled_flush_loses_nothing(journal: Journal) -> None:
+    await load(journal)
+    probe(journal, GOOD)
+    await cancelled_before_it_began(journal._thread, journal.flush())
+    assert (await reread(journal)).runs

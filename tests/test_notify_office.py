@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cancelled import cancelled_before_it_began
 from notify_sinks import HttpSink, MailSink
 
 from rrdns.control.clock import Clock
 from rrdns.control.store import Store
 from rrdns.model import Event
 from rrdns.notify import queue
+from rrdns.notify.notices import Notice
 from rrdns.notify.office import Office, Picture
 from rrdns.notify.outbox import Outbox
 from rrdns.notify.sinks import Sink
@@ -272,3 +274,20 @@ async def test_a_fault_of_ours_neither_ends_the_office_nor_who_tells(caplog: pyt
 
 def _raises(*args: object) -> None:
     raise RuntimeError("made by a test")
+
+
+async def test_what_was_delivered_is_not_told_again_after_an_end_in_the_middle_of_a_write(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state.db", CLOCK)  # it makes the file
+    await store.open()
+    await store.close()
+    outbox = Outbox(tmp_path / "state.db", CLOCK)
+    await outbox.open()
+    entry = outbox.put("chat", [Notice(1.7e9, "member", "web/web1", "up", "down", "")])
+    assert await outbox.flush()
+    outbox.drop([entry.id])
+    await cancelled_before_it_began(outbox._thread, outbox.flush())
+    await outbox.close()
+    again = Outbox(tmp_path / "state.db", CLOCK)
+    await again.open()
+    assert not list(again.entries())
+    await again.close()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cancelled import cancelled_before_it_began
 
 from rrdns.control.clock import Clock, Moment
 from rrdns.control.store import NAME, REFRESH, Store
@@ -346,3 +347,11 @@ async def test_the_writer_writes_by_itself(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
     writer.cancel()
     await store.close()
+
+
+async def test_a_cancelled_flush_loses_nothing(opener: Opener) -> None:
+    store = await opener()
+    store.keep_event(Event(1000.0, "member", "web/web1", "up", "down", ""))
+    await cancelled_before_it_began(store._thread, store.flush())
+    found = (await opener()).events()
+    assert [one["name"] for one in found] == ["web/web1"]

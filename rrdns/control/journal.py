@@ -26,7 +26,7 @@ from rrdns import log
 from rrdns.control.clock import Clock, Moment
 from rrdns.control.journal_rows import Files, about, packed, spoken
 from rrdns.control.journalfile import Batch, JournalFile, RunRow
-from rrdns.control.statefile import is_damage
+from rrdns.control.ownfile import companions, is_damage
 from rrdns.model import Event, Override, Result, Target
 
 NAME = "journal.db"
@@ -128,9 +128,11 @@ class Journal:
         self._thread.shutdown(wait=False)
 
     async def flush(self) -> bool:
-        """Writes what is pending now; whether it is kept (or nothing is to be)."""
-        if self._file is None:
-            return True
+        """Writes what is pending now; whether it is kept (or nothing is to be). Cancelled, it is still done to its
+        end: the next one waits for it."""
+        return self._file is None or await asyncio.shield(self._flush())
+
+    async def _flush(self) -> bool:
         async with self._writing:
             now = self._clock.moment()
             self._keep_up(now)
@@ -160,7 +162,7 @@ class Journal:
         try:
             if self.path.stat().st_size < WORTH:
                 return
-            for name in (self.path, *JournalFile.companions(self.path)):
+            for name in (self.path, *companions(self.path)):
                 name.unlink(missing_ok=True)
         except OSError as error:
             log.logger.error("%s could not be removed to make room: %s", self.path, error)

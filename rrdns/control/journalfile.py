@@ -15,16 +15,13 @@ go first; a damaged file, or one of another version, is moved aside. Raises OSEr
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import stat
-import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rrdns.control.statefile import is_damage
+from rrdns.control.ownfile import OwnFile, settle_version, transaction
 
 VERSION = 1
 KEPT_ASIDE = 2
@@ -76,94 +73,30 @@ class Opened:
     note: str = ""
 
 
-class Unusable(Exception):
-    """The file is damaged or not ours; the message says how."""
-
-
-class JournalFile:
+class JournalFile(OwnFile[Opened]):
     """`size` in bytes, `age` in seconds: the bounds."""
 
     def __init__(self, path: Path, age: float, size: int) -> None:
-        self.path = path
+        super().__init__(path, KEPT_ASIDE)
         self._age = age
         self._size = size
-        self._db: sqlite3.Connection | None = None
-        self._identity = (0, 0)
         self._page = 4096
         self.files: set[str] = set()
         """Digests of the files it holds."""
 
     def open(self, damaged: str = "") -> Opened:
         """Opens or makes the file. `damaged`: a write found it so."""
-        self.close()
-        try:
-            if damaged:
-                raise Unusable(f"it is damaged ({damaged})")
-            return self._open()
-        except Unusable as error:
-            aside = self._move_aside()
-            opened = self._open()
-            opened.note = f"{self.path}: {error}; moved to {aside.name}, a new one is begun"
-            return opened
-
-    def close(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            try:
-                db.close()
-            except sqlite3.Error:
-                pass  # what could not be written has been reported when it was tried
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the file this process opened still stands at its path."""
-        if self._db is None:
-            return False
-        try:
-            found = self.path.lstat()
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
-
-    # ------------------------------------------------------------------ opening
-
-    def _open(self) -> Opened:
-        for name in (self.path, *self.companions(self.path)):
-            if name.is_symlink():
-                raise OSError(f"{name} is a symbolic link; remove it: rrdns does not write through links")
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
-        found = os.fstat(fd)
-        os.close(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(f"{self.path} is no plain file; remove it")
-        self._identity = found.st_dev, found.st_ino
-        db = sqlite3.connect(self.path, timeout=2.0, isolation_level=None, check_same_thread=False)
-        try:
-            opened = self._prepare(db)
-        except sqlite3.DatabaseError as error:
-            db.close()
-            if is_damage(error):
-                raise Unusable(f"it is damaged ({error})") from error
-            raise
-        except Unusable:
-            db.close()
-            raise
-        self._db = db
+        opened, note = self._open(damaged)
+        opened.note = note
         return opened
 
-    def _prepare(self, db: sqlite3.Connection) -> Opened:
+    def _begin(self, db: sqlite3.Connection) -> Opened:
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # takes effect in a new file only
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=OFF")  # the journal may lose its last second; sqlite keeps it whole
         db.execute("PRAGMA journal_size_limit=4194304")
         db.execute("PRAGMA trusted_schema=OFF")
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
-        if version == 0:
-            if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise Unusable("it is the database of another program")
-            db.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version={VERSION};COMMIT;")
-        elif version != VERSION:
-            raise Unusable(f"it is of version {version}, this rrdns writes version {VERSION}")
+        settle_version(db, VERSION, _TABLES)
         self._page = int(db.execute("PRAGMA page_size").fetchone()[0])
         db.execute(f"PRAGMA max_page_count={max(64, self._size // self._page)}")
         self.files = {row[0] for row in db.execute("SELECT digest FROM files")}
@@ -176,47 +109,20 @@ class JournalFile:
             db.execute(f"SELECT id FROM {name} LIMIT 1").fetchone()  # a table that has gone is damage
         return Opened(session, run, targets)
 
-    @staticmethod
-    def companions(path: Path) -> tuple[Path, Path]:
-        return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
-
-    def _move_aside(self) -> Path:
-        stem = f"{self.path.name}.corrupt-"
-        aside = self.path.with_name(stem + time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-        while aside.exists():
-            aside = aside.with_name(aside.name + "x")
-        self.path.rename(aside)
-        for old, new in zip(self.companions(self.path), self.companions(aside), strict=True):
-            if old.exists():
-                old.rename(new)
-        olds = [one for one in self.path.parent.glob(f"{stem}*") if not one.name.endswith(("-wal", "-shm"))]
-        for old in sorted(olds, key=lambda one: one.stat().st_mtime, reverse=True)[KEPT_ASIDE:]:
-            for name in (old, *self.companions(old)):
-                name.unlink(missing_ok=True)
-        return aside
-
     # ------------------------------------------------------------------ writing
 
     def write(self, batch: Batch, now: float | None) -> bool:
         """All of the batch or nothing of it; with `now`, a wall time, then what is too old or too much goes. Whether
         something went."""
         db = self._db
-        if db is None:
-            raise sqlite3.OperationalError("the journal is not open")
         packed = [(name, zlib.compress(data)) for name, data in batch.files.items() if name not in self.files]
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(db):
             db.executemany("INSERT OR REPLACE INTO sessions VALUES(?,?,?,?)", batch.sessions)
             db.executemany("INSERT OR REPLACE INTO targets VALUES(?,?,?)", batch.targets)
             db.executemany(_RUN, batch.runs.values())
             db.executemany("INSERT INTO inputs(session, time, kind, name, data) VALUES(?,?,?,?,?)", batch.inputs)
             db.executemany("INSERT OR IGNORE INTO files VALUES(?,?)", self._fitting(packed))
             db.executemany(_EVENT, batch.events)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
         self.files.update(name for name, _ in packed)
         return now is not None and self.prune(now)
 
@@ -227,7 +133,6 @@ class JournalFile:
     def prune(self, now: float) -> bool:
         """What is older than the bound goes, then from the oldest on as much as is over the size. Whether some was."""
         db = self._db
-        assert db is not None
         oldest = self._oldest(db)
         forgot = oldest is not None and oldest < now - SLACK * self._age
         if forgot:
@@ -248,7 +153,6 @@ class JournalFile:
     def used(self) -> int:
         """Bytes in use; pages that are free wait to be used again."""
         db = self._db
-        assert db is not None
         pages, free = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count"))
         return (pages - free) * self._page
 
@@ -261,8 +165,7 @@ class JournalFile:
         return None if row[0] is None else float(row[0])
 
     def _forget(self, db: sqlite3.Connection, before: float) -> None:
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(db):
             db.execute("DELETE FROM runs WHERE last < ?", (before,))
             db.execute("DELETE FROM events WHERE time < ?", (before,))
             db.execute("DELETE FROM inputs WHERE time < ?", (before,))
@@ -276,11 +179,6 @@ class JournalFile:
                 wanted.update(digest for digest, _ in json.loads(zlib.decompress(row[0])).values())
             gone = self.files - wanted
             db.executemany("DELETE FROM files WHERE digest = ?", [(name,) for name in gone])
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
         self.files -= gone
 
 

@@ -1,23 +1,20 @@
 """StateFile: the sqlite file below the state directory. Blocking; `store` calls it from a thread of its own.
 
 Holds what a restart needs (health, overrides, serials) and what people ask for (events); the journal of inputs has
-a file of its own (`journalfile.py`). A file that is damaged or of another version is moved aside and a new one begun;
-a symbolic link is refused. Raises OSError and sqlite3.Error; what then is `store`'s business.
+a file of its own (`journalfile.py`). Raises OSError and sqlite3.Error; what then is `store`'s business.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import sqlite3
-import stat
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rrdns.control.clock import Moment
+from rrdns.control.ownfile import OwnFile, settle_version, transaction
 from rrdns.model import Health, Override, State
 from rrdns.overrides import slot
 
@@ -75,126 +72,24 @@ class Kept:
     notes: list[str] = field(default_factory=list)
 
 
-class _Unusable(Exception):
-    """The file is damaged or not ours; the message says how."""
-
-
-class StateFile:
+class StateFile(OwnFile[Kept]):
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._connection: sqlite3.Connection | None = None
-        self._identity = (0, 0)
+        super().__init__(path, KEPT_ASIDE)
 
     def open(self, damaged: str = "") -> Kept:
         """Opens or makes the file and gives what it holds; `damaged`: a write found it so, begin a new one."""
-        self.close()
-        try:
-            if damaged:
-                raise _Unusable(f"it is damaged ({damaged})")
-            return self._open()
-        except _Unusable as error:
-            aside = self._move_aside()
-            try:
-                kept = self._open()
-            except _Unusable as again:
-                raise OSError(f"{self.path}: {again}, and so is a new one") from again
-            kept.notes.append(f"{self.path}: {error}; moved to {aside.name}, a new one is begun")
-            return kept
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.close()
-            except sqlite3.Error:
-                pass  # what could not be written has been reported when it was tried
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the file this process opened still stands at its path."""
-        if self._connection is None:
-            return False
-        try:
-            found = self.path.lstat()
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
-
-    # ------------------------------------------------------------------ opening
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise sqlite3.OperationalError("the state file is not open")
-        return self._connection
-
-    def _open(self) -> Kept:
-        self._identity = self._claim()
-        connection = sqlite3.connect(self.path, timeout=2.0, isolation_level=None, check_same_thread=False)
-        try:
-            version = self._prepare(connection)
-            if version not in (0, VERSION):
-                raise _Unusable(f"it is of version {version}, this rrdns writes version {VERSION}")
-            kept = _read(connection)
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            if is_damage(error):
-                raise _Unusable(f"it is damaged ({error})") from error
-            raise
-        except _Unusable:
-            connection.close()
-            raise
-        self._connection = connection
+        kept, note = self._open(damaged)
+        if note:
+            kept.notes.append(note)
         return kept
 
-    def _claim(self) -> tuple[int, int]:
-        """Makes sure that the path is a plain file of ours, made if need be, and that no link leads elsewhere."""
-        for name in (self.path, *self._companions()):
-            if name.is_symlink():
-                raise OSError(f"{name} is a symbolic link; remove it: rrdns does not write through links")
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
-        try:
-            found = os.fstat(fd)
-        finally:
-            os.close(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(f"{self.path} is no plain file; remove it")
-        return found.st_dev, found.st_ino
-
-    def _companions(self) -> tuple[Path, Path]:
-        return self.path.with_name(self.path.name + "-wal"), self.path.with_name(self.path.name + "-shm")
-
-    def _prepare(self, connection: sqlite3.Connection) -> int:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA journal_size_limit=4194304")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version == 0:
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise _Unusable("it is the database of another program")
-            connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version={VERSION};COMMIT;")
-        return version
-
-    def _move_aside(self) -> Path:
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
-        number = 1
-        while aside.exists():
-            number += 1
-            aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}-{number}")
-        self.path.rename(aside)
-        for companion in self._companions():
-            if companion.exists():
-                companion.rename(aside.with_name(aside.name + companion.name[len(self.path.name) :]))
-        olds = [
-            p for p in self.path.parent.glob(f"{self.path.name}.corrupt-*") if not p.name.endswith(("-wal", "-shm"))
-        ]
-        for old in sorted(olds, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT_ASIDE:]:
-            if old != aside:
-                for name in (old, old.with_name(old.name + "-wal"), old.with_name(old.name + "-shm")):
-                    name.unlink(missing_ok=True)
-        return aside
+    def _begin(self, db: sqlite3.Connection) -> Kept:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA journal_size_limit=4194304")
+        db.execute("PRAGMA trusted_schema=OFF")
+        settle_version(db, VERSION, _TABLES)
+        return _read(db)
 
     # ------------------------------------------------------------------ writing
 
@@ -202,16 +97,10 @@ class StateFile:
         """All of the batch or nothing of it."""
         db = self._db
         db.execute(f"PRAGMA synchronous={'FULL' if batch.durable else 'NORMAL'}")
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(db):
             _put(db.executemany, batch)
             if batch.prune:
                 _prune(db, wall)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
 
 
 _HEALTH = "INSERT OR REPLACE INTO health VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -270,12 +159,6 @@ def _override_row(override: Override, at: Moment) -> tuple[object, ...]:
         at.mono,
         at.wall,
     )
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file itself is at fault. A statement that finds no such table or column is damage too."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
 # ---------------------------------------------------------------------- reading

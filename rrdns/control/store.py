@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 
 from rrdns import log
 from rrdns.control.clock import Clock, Moment
-from rrdns.control.statefile import EVENTS, Batch, EventRow, Kept, KeptHealth, StateFile, is_damage
+from rrdns.control.ownfile import is_damage
+from rrdns.control.statefile import EVENTS, Batch, EventRow, Kept, KeptHealth, StateFile
 from rrdns.model import Event, Health, Override, State
 
 NAME = "state.db"
@@ -92,10 +93,14 @@ class Store:
         self._file = None
 
     async def flush(self, durable: bool = False) -> bool:
-        """Writes what is pending now; whether it is saved (or nothing is to be)."""
+        """Writes what is pending now; whether it is saved (or nothing is to be). Cancelled, it is still done to its
+        end: the next one waits for it."""
         if self._file is None:
             self._pending = Batch()
             return True
+        return await asyncio.shield(self._flush(durable))
+
+    async def _flush(self, durable: bool) -> bool:
         async with self._writing:
             now = self._clock.moment()
             batch, self._pending = self._pending, Batch()

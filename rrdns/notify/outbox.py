@@ -19,6 +19,7 @@ from typing import Any
 
 from rrdns import log
 from rrdns.control.clock import Clock, Moment
+from rrdns.control.ownfile import close, stands
 from rrdns.notify.notices import Key, Notice, known
 from rrdns.notify.queue import Entry
 
@@ -134,9 +135,11 @@ class Outbox:
     # ------------------------------------------------------------------ the disk
 
     async def flush(self, now: float | None = None) -> bool:
-        """Writes what has changed; whether everything is on the disk, or nothing is to be."""
-        if self.path is None:
-            return True
+        """Writes what has changed; whether everything is on the disk, or nothing is to be. Cancelled, it is still done
+        to its end: the next one waits for it."""
+        return self.path is None or await asyncio.shield(self._flush(now))
+
+    async def _flush(self, now: float | None) -> bool:
         async with self._writing:
             if not (self._dirty_rows or self._dirty_told) and not self.why:
                 return True
@@ -215,13 +218,7 @@ class Outbox:
             raise
 
     def _is_open(self) -> bool:
-        if self._connection is None or self.path is None:
-            return False
-        try:
-            found = self.path.lstat()
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
+        return self._connection is not None and self.path is not None and stands(self.path, self._identity)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and self._is_open():
@@ -243,11 +240,7 @@ class Outbox:
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.close()
-            except sqlite3.Error:
-                pass  # what could not be written has been reported when it was tried
+        close(connection)
 
 
 def _columns(number: int, row: Row) -> tuple[object, ...]:

@@ -43,8 +43,6 @@ class LimitedBatchSocket(BatchSocket):
         self._cookies = table.cookies
         self._proved: list[int] = []
         """Packets of this batch that came with a valid cookie."""
-        # sockaddr_in: family, port, address; sockaddr_in6: family, port, flow, address
-        self._from, self._to = (4, 8) if sock.family == socket.AF_INET else (8, 24)
 
     def _miss(self, rest: bytes, start: int, size: int, segment: int) -> Entry | None:
         before = self._cookies.proofs  # what is remembered has no cookie: every one comes by here
@@ -54,7 +52,7 @@ class LimitedBatchSocket(BatchSocket):
         return entry
 
     def _reply(self, count: int, silent: list[int]) -> None:
-        first, last = self._from, self._to
+        first, last = self._address_at, self._address_at + self._address_size
         names = self._names[: 32 * count]
         free, self._proved = [*silent, *self._proved], []
         places = range(count) if not free else sorted({*range(count)}.difference(free))
