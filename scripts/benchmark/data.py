@@ -70,6 +70,13 @@ def one_zone(number: int, names: int, address: str = "192.0.2.7") -> str:
     return f"'': {{type: NS, value: ns1.example.org.}}\n{hosts}"
 
 
+def many_master_files(files: int, names: int, address: str = "192.0.2.7") -> dict[str, str]:
+    """The same zones for the others."""
+    hosts = "".join(f"h{at} A {address}\n" for at in range(names))
+    head = "$TTL 300\n@ SOA ns1.example.org. hostmaster.example.org. 1 3600 600 1209600 60\n@ NS ns1.example.org.\n"
+    return {f"z{number}.example.net": head + hosts for number in range(files)}
+
+
 def zone_names(files: int, names: int) -> list[str]:
     """All names of `many_zones`, in no order."""
     found = [f"h{at}.z{number}.example.net" for number in range(files) for at in range(names)]

@@ -49,6 +49,7 @@ def run(on: bench.Bench) -> Row:
     report(row, "pool", "members", found)
     with contextlib.ExitStack() as stack:
         running: dict[int, Server] = {}
+        peers: dict[int, Server] = {}
         for size, (count, names) in SETS.items():
             machine.say(f"loading {size:,} names")
 
@@ -56,28 +57,33 @@ def run(on: bench.Bench) -> Row:
                 data.many_zones(folder, count, names)
 
             running[size] = stack.enter_context(servers.rrdns(write, cpus=cpus, probe="h0.z0.example.net"))
+            zones = data.many_master_files(count, names)
+            peers[size] = stack.enter_context(servers.gdnsd(machine.free_port(), cpus, zones=zones))
             files[size] = on.folder / f"set-{size}"
             files[size].write_text("".join(f"{one} A\n" for one in data.zone_names(count, names)))
         one_name = on.folder / "one-name"
         one_name.write_text("h0.z0.example.net A\n")
         found = {size: [] for size in SETS}
         single: dict[int, list[float]] = {size: [] for size in SETS}
+        beside: dict[int, list[float]] = {size: [] for size in SETS}
         for number in range(on.rounds):
             for size in SETS if number % 2 else reversed(SETS):
                 machine.say(f"data set of {size:,} names: round {number + 1} of {on.rounds}")
                 found[size].append(load.run(running[size], files[size], on.seconds, on.load_cpu, "-e").cpu_us)
                 single[size].append(load.run(running[size], one_name, on.seconds, on.load_cpu, "-e").cpu_us)
+                beside[size].append(load.run(peers[size], files[size], on.seconds, on.load_cpu, "-e").cpu_us)
     machine.say("")
     report(row, "data set, all its names asked", "names", found)
     report(row, "data set, one name asked", "names", single)
+    report(row, "gdnsd's data set, all its names asked", "names", beside, None)
     row.notes.append("each ratio is the median over the rounds of the largest to the smallest size")
     return row
 
 
-def report(row: Row, what: str, unit: str, found: dict[int, list[float]]) -> None:
+def report(row: Row, what: str, unit: str, found: dict[int, list[float]], must: float | None = MUST) -> None:
     sizes = sorted(found)
     row.table.append([what, *(f"{size:,} {unit}" for size in sizes)])
     row.table.append(["  us", *(f"{statistics.median(found[size]):.2f}" for size in sizes)])
     ratio = bench.median_ratio(found[sizes[-1]], found[sizes[0]])
-    row.add(f"{what}: {sizes[0]:,} -> {sizes[-1]:,} {unit}", ratio, "x", MUST)
+    row.add(f"{what}: {sizes[0]:,} -> {sizes[-1]:,} {unit}", ratio, "x", must)
     row.details[what] = found

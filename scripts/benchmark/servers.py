@@ -12,9 +12,10 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import data
@@ -126,7 +127,10 @@ def _other(name: str, words: list[str], files: dict[str, str], port: int, cpus: 
             yield server
 
 
-def gdnsd(targets_port: int, cpus: tuple[int, ...] = (), threads: int = 1) -> contextlib.AbstractContextManager[Server]:
+def gdnsd(
+    targets_port: int, cpus: tuple[int, ...] = (), threads: int = 1, zones: Mapping[str, str] = MappingProxyType({})
+) -> contextlib.AbstractContextManager[Server]:
+    """`zones`: more of them, master files by name."""
     port = machine.free_port()
     pairs = enumerate(zip(data.MEMBERS, data.WEIGHTS, strict=True))
     pool = ", ".join(f"w{at} => [ {address}, {weight} ]" for at, (address, weight) in pairs)
@@ -137,6 +141,7 @@ service_types => {{ web => {{ plugin => http_status, port => {targets_port}, int
 plugins => {{ weighted => {{ service_types => web, multi => false, pool => {{ {pool} }} }} }}
 """
     files = {"config": config, f"zones/{data.ZONE}": data.master_file("DYNA weighted!pool"), "run/x": "", "state/x": ""}
+    files |= {f"zones/{name}": text for name, text in zones.items()}
     return _other("gdnsd", ["gdnsd", "-c", "@FOLDER@", "start"], files, port, cpus)
 
 
