@@ -10,6 +10,10 @@ seconds; meanwhile health goes on counting, so that true verdicts are ready when
     holding - no longer so --> mending: one more interval, for the rest to be heard ----> calm
     holding - `hold` seconds are over ----> spent: silence counts; no new hold until results recover ----> calm
 
+Directors that are read over the network bear witness too, without being asked to: one that is heard after the others
+fell silent proves a path, and where all of them fall silent with the targets, that is the more reason to hold. With
+`witness:` they have no say: who has a director on the near side of the link that fails names a witness on the far one.
+
 How the roster uses it, for each result of a target (void ones excepted):
 
     base   = health if result.silent else believed(guard, key, health)    heard again during a hold, a target
@@ -28,7 +32,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
+from types import MappingProxyType
 
+from rrdns.hearing import Hearings, fell_silent, heard_after
 from rrdns.model import Health, Result, State, Target
 
 MIN_TARGETS = 4
@@ -147,7 +153,7 @@ def observe(guard: Guard, target: Target, pools: Collection[str], before: Health
     if known or before.state is not State.UP:
         return guard
     check = target.check
-    silence = Silence(now, before, frozenset(pools), subnet(target.address), 1.1 * check.interval + check.timeout)
+    silence = Silence(now, before, frozenset(pools), _stands_in(target), 1.1 * check.interval + check.timeout)
     return replace(guard, silent=guard.silent.with_one(target.key, silence))
 
 
@@ -174,35 +180,36 @@ def _without(guard: Guard, keys: Collection[str]) -> Guard:
 # ---------------------------------------------------------------- what it decides
 
 
-def judge(guard: Guard, up: Iterable[str], now: float) -> Guard:
-    """Begins, mends or ends a hold. `up`: keys of the targets whose counted health is up; read only if needed."""
+def judge(guard: Guard, up: Iterable[str], now: float, directors: Hearings = MappingProxyType({})) -> Guard:
+    """Begins, mends or ends a hold. `up`: keys of the targets whose counted health is up; read only if needed.
+    `directors`: those far from here."""
     if not guard.silent and guard.held_since is None and guard.armed:
         return guard
     if guard.held_since is None and not guard.armed:
         return replace(guard, armed=True, cause="") if _recovered(guard) else guard
     living = up if isinstance(up, AbstractSet) else set(up)
     if guard.held_since is not None:
-        return _while_held(guard, living, now)
+        return _while_held(guard, living, now, directors)
     # What went down and has been silent for longer than an interval is an old story, not a sign of today's.
     longest = _span(guard)
     guard = _without(
         guard, {key for key, one in guard.silent.items() if now - one.since > longest and key not in living}
     )
     fresh = {key: one for key, one in guard.silent.items() if now - one.since <= longest}
-    cause = _isolated(guard, fresh, living)
+    cause = _isolated(guard, fresh, living, directors, now)
     if not cause:
         return guard
     size = len(living) + guard.silent.outside(living)
     return replace(guard, held_since=now, mending_since=None, cause=cause, size=size, holds=guard.holds + 1)
 
 
-def _while_held(guard: Guard, living: AbstractSet[str], now: float) -> Guard:
+def _while_held(guard: Guard, living: AbstractSet[str], now: float, directors: Hearings) -> Guard:
     assert guard.held_since is not None
     if now >= guard.held_since + guard.hold:
         spent = not _recovered(guard)
         cause = f"nothing changed in {guard.hold:g}s: silence counts again until results recover" if spent else ""
         return replace(guard, held_since=None, mending_since=None, armed=not spent, cause=cause)
-    if _still(guard, living):
+    if _still(guard, living, directors):
         return guard if guard.mending_since is None else replace(guard, mending_since=None)
     if guard.mending_since is None:
         return replace(guard, mending_since=now)
@@ -211,14 +218,23 @@ def _while_held(guard: Guard, living: AbstractSet[str], now: float) -> Guard:
     return guard
 
 
-def _isolated(guard: Guard, fresh: Mapping[str, Silence], living: AbstractSet[str]) -> str:
+def _isolated(
+    guard: Guard, fresh: Mapping[str, Silence], living: AbstractSet[str], directors: Hearings, now: float
+) -> str:
     """Why the silence looks like our own fault, or "".
 
-    | witnesses that ever answered | hold if                                                                  |
-    |------------------------------|--------------------------------------------------------------------------|
-    | some                         | all of them are silent, and a target that was up is                      |
-    | none                         | of at least 4 targets that were up, over half fell silent within the     |
-    |                              | longest of their intervals, and these stand in two pools or two subnets  |
+    | witnesses that | directors far from here that  | hold if                                                      |
+    | ever answered  | were heard before             |                                                              |
+    |----------------|-------------------------------|--------------------------------------------------------------|
+    | some           | any                           | all witnesses are silent, and a target that was up is        |
+    | none           | one was heard since           | never                                                        |
+    | none           | all fell silent with them     | of at least 4 targets and directors over half of the targets |
+    |                |                               | fell silent within the longest of their intervals, and these |
+    |                |                               | stand in two pools, or with the directors in two subnets     |
+    | none           | none, or some are yet to be   | of at least 4 targets that were up over half fell silent so, |
+    |                | read                          | and these stand in two pools or two subnets                  |
+
+    "Since" is since the middle one of the silences: the earliest may be of somebody else's making.
     """
     if not fresh:
         return ""
@@ -227,22 +243,35 @@ def _isolated(guard: Guard, fresh: Mapping[str, Silence], living: AbstractSet[st
         silent = _count(len(fresh), "target")
         return "" if any(heard.values()) else f"no answer from {', '.join(sorted(heard))}, nor from {silent}"
     were_up = len(living) + guard.silent.outside(living)
-    if were_up < MIN_TARGETS or 2 * len(fresh) <= were_up:
+    if 2 * len(fresh) <= were_up or heard_after(directors, _onset(fresh)):
         return ""
+    mute = fell_silent(directors, _span(guard), now)
     pools = len(frozenset[str]().union(*(one.pools for one in fresh.values())))
-    subnets = len({one.subnet for one in fresh.values()})
-    if max(pools, subnets) < 2:
+    subnets = len({one.subnet for one in fresh.values()} | {one.place for one in mute})
+    if were_up + len(mute) < MIN_TARGETS or max(pools, subnets) < 2:
         return ""
     spread = f"{_count(pools, 'pool')}, {_count(subnets, 'subnet')}"
-    return f"{len(fresh)} of {were_up} targets that were up fell silent within {_span(guard):.3g}s ({spread})"
+    also = f", and so did {_count(len(mute), 'director')}" if mute else ""
+    return f"{len(fresh)} of {were_up} targets that were up fell silent within {_span(guard):.3g}s ({spread}){also}"
 
 
-def _still(guard: Guard, living: AbstractSet[str]) -> bool:
+def _onset(fresh: Mapping[str, Silence]) -> float:
+    return sorted(one.since for one in fresh.values())[len(fresh) // 2]
+
+
+def excused(guard: Guard, directors: Hearings) -> bool:
+    """Whether it does not hold since a director was heard after the targets fell silent."""
+    return bool(guard.silent) and not _witnesses(guard) and heard_after(directors, _onset(guard.silent))
+
+
+def _still(guard: Guard, living: AbstractSet[str], directors: Hearings) -> bool:
     """Whether the reason for the hold goes on."""
+    assert guard.held_since is not None
     heard = _witnesses(guard)
     if heard:
         return bool(guard.silent) and not any(heard.values())
-    return 2 * len(guard.silent) > len(living) + guard.silent.outside(living)
+    most = 2 * len(guard.silent) > len(living) + guard.silent.outside(living)
+    return most and not heard_after(directors, guard.held_since)
 
 
 def _recovered(guard: Guard) -> bool:
@@ -293,6 +322,14 @@ def why(guard: Guard) -> str:
     if guard.mending_since is not None:
         return f"{guard.cause}; answers come again: the last state is held until the others are heard"
     return f"{guard.cause}: the last state is held for up to {guard.hold:g}s"
+
+
+def _stands_in(target: Target) -> str:
+    """Where it is really asked, which `at:` of its check may move from the address in the answer."""
+    try:
+        return subnet(target.check.asked(target.address))
+    except ValueError:
+        return subnet(target.address)
 
 
 def subnet(address: str) -> str:

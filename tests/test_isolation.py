@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from guarded import CHECK, GOOD, REFUSED, SILENT, UNREACHABLE, Watch, racks
 from hypothesis import given
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 
 from rrdns import health as rules
 from rrdns import isolation
+from rrdns.hearing import Hearing
 from rrdns.model import State, Target
+from rrdns.probes import Elsewhere
 
 # ---------------------------------------------------------------- when it holds
 
@@ -295,6 +299,131 @@ def test_a_spent_hold_with_a_witness_is_armed_by_its_answer() -> None:
     watch.guard = isolation.hear(watch.guard, "192.0.2.254", GOOD)
     watch.pass_time(1066.0)
     assert watch.guard.armed
+
+
+# ---------------------------------------------------------------- directors far from here
+
+
+def with_directors(watch: Watch, *places: str, heard: float = 1004.0) -> Watch:
+    for index, place in enumerate(places):
+        watch.directors[f"lvs{index}"] = Hearing(place, 4.2)
+        watch.directors[f"lvs{index}"].note(False, heard)
+    return watch
+
+
+ONE_RACK = [("web", f"192.0.2.{n}") for n in range(1, 4)]
+
+
+def test_a_director_that_is_heard_since_proves_the_path() -> None:
+    watch = with_directors(Watch(racks()), "10.0.0.0/24")
+    watch.each(SILENT, 1005.0, 5)
+    watch.hear("lvs0", False, 1005.5)
+    for now in (1006.0, 1007.0):
+        watch.each(SILENT, now, 6)
+    assert not watch.holding and watch.serving == 5  # the sixth was silent only twice
+    watch.each(SILENT, 1008.0, 6)
+    assert not watch.holding and watch.serving == 4
+
+
+def test_a_director_heard_before_proves_nothing() -> None:
+    watch = with_directors(Watch(racks()), "10.0.0.0/24", heard=1004.9)
+    watch.see("p0@192.0.0.0", SILENT, 1004.5)  # of its own making
+    watch.each(SILENT, 1005.0)
+    assert watch.holding
+
+
+def test_one_that_is_heard_during_a_hold_ends_it_after_one_more_interval() -> None:
+    watch = with_directors(Watch(racks()), "10.0.0.0/24")
+    for now in (1005.0, 1006.0, 1007.0):
+        watch.each(SILENT, now, 6)
+    assert watch.holding and watch.serving == 10
+    watch.hear("lvs0", False, 1007.5)
+    assert watch.holding and watch.guard.mending_since == 1007.5
+    watch.each(SILENT, 1008.0, 6)
+    assert watch.guard.mending_since == 1007.5  # their silence is no longer a sign
+    watch.pass_time(1015.1)
+    assert not watch.holding and watch.serving == 4 and watch.guard.armed
+
+
+@pytest.mark.parametrize(
+    ("hosts", "places", "holds"),
+    [
+        (ONE_RACK, ("10.0.0.0/24",), True),  # four in all, two subnets
+        (ONE_RACK, ("192.0.2.0/24",), False),  # one subnet: its switch
+        (ONE_RACK, ("lb1.example.net",), True),
+        (ONE_RACK[:2], ("10.0.0.0/24",), False),  # three in all
+        (ONE_RACK[:1], ("10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"), True),
+        (ONE_RACK, (), False),
+    ],
+)
+def test_directors_that_fall_silent_with_the_targets(
+    hosts: list[tuple[str, str]], places: tuple[str, ...], holds: bool
+) -> None:
+    watch = with_directors(Watch(hosts), *places)
+    for name in watch.directors:
+        watch.hear(name, True, 1005.0)
+    assert not watch.holding  # directors alone hold nothing: nobody's checks fail
+    watch.each(SILENT, 1005.5)
+    assert watch.holding is holds
+    if holds:
+        assert "and so did" in isolation.why(watch.guard)
+
+
+def test_all_of_them_must_be_silent_and_over_half_of_the_targets() -> None:
+    watch = with_directors(Watch(ONE_RACK), "10.0.0.0/24", "10.0.1.0/24")
+    watch.hear("lvs0", True, 1005.0)
+    watch.each(SILENT, 1005.0)
+    assert not watch.holding  # the other is yet to be read
+    watch.hear("lvs1", True, 1005.8)
+    assert watch.holding
+    few = with_directors(Watch(racks()), "10.0.0.0/24")
+    few.hear("lvs0", True, 1005.0)
+    few.each(SILENT, 1005.5, 5)
+    assert not few.holding
+
+
+def test_one_that_has_been_silent_for_long_has_no_say() -> None:
+    watch = with_directors(Watch(ONE_RACK), "10.0.0.0/24", "10.0.1.0/24")
+    watch.hear("lvs0", True, 1005.0)
+    watch.hear("lvs1", False, 1090.0)
+    watch.hear("lvs1", True, 1099.0)
+    watch.each(SILENT, 1100.0)
+    assert watch.holding and "1 director" in isolation.why(watch.guard)
+    old = with_directors(Watch(ONE_RACK), "10.0.0.0/24")
+    old.hear("lvs0", True, 1005.0)
+    old.each(SILENT, 1100.0)
+    assert not old.holding
+    never = Watch(ONE_RACK)
+    never.directors["lvs0"] = Hearing("10.0.0.0/24", 4.2)
+    never.hear("lvs0", True, 1005.0)
+    never.each(SILENT, 1005.0)
+    assert not never.holding
+
+
+def test_witnesses_decide_without_directors() -> None:
+    watch = with_directors(Watch(racks(), witnesses=["192.0.2.254"]), "10.0.0.0/24")
+    for result in (GOOD, SILENT):
+        watch.guard = isolation.hear(watch.guard, "192.0.2.254", result)
+    watch.each(SILENT, 1005.0)
+    watch.hear("lvs0", False, 1006.0)
+    assert watch.holding and watch.guard.mending_since is None
+
+
+# ---------------------------------------------------------------- where a target stands
+
+
+@pytest.mark.parametrize(
+    ("at", "holds"),
+    [
+        (None, True),
+        (Elsewhere(template="10.0.0.{last}"), False),  # all behind one gateway: one subnet is asked
+        (Elsewhere(map=(("192.0.0.0/16", "10.0.0.0/16"),)), True),
+    ],
+)
+def test_the_address_that_is_asked_counts(at: Elsewhere | None, holds: bool) -> None:
+    watch = Watch([("web", f"192.0.{n}.{n}") for n in range(1, 6)], check=replace(CHECK, at=at))
+    watch.each(SILENT, 1005.0)
+    assert watch.holding is holds
 
 
 # ---------------------------------------------------------------- many at once

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rrdns import health, isolation
-from rrdns.model import Check, DataSet, Event, Health, Pool, Result, State, Target, TcpProbe
+from rrdns.hearing import Hearing, heard_after, next_word
+from rrdns.model import Check, DataSet, Director, Event, Health, Pool, Result, State, Target, TcpProbe
+from rrdns.roster.feed import far
 from rrdns.substitutes import lenders
 
 Keys = tuple[tuple[tuple[str, ...], ...], ...]
@@ -77,6 +79,9 @@ class Verdicts:
         self.unknown = 0
         """How many targets have no verdict yet; witnesses are not waited for."""
         self.guard = isolation.start(hold, witnesses)
+        self.directors: dict[str, Hearing] = {}
+        """Those far from here, as the guard hears them."""
+        self._excused_until = 0.0
         self.changed: set[str] = set()
         self.events: list[Event] = []
         self._users: Mapping[str, tuple[tuple[str, int], ...]] = {}
@@ -160,7 +165,7 @@ class Verdicts:
         self._silent_down += self._outside(key) - was_outside
         fell = after.state is not before.state and self.guard.silent
         overdue = self._guard_due is not None and now >= self._guard_due
-        if overdue or ((fell or self.guard is not guard) and self._may_turn()):
+        if overdue or ((fell or self.guard is not guard) and self._may_turn(now)):
             self._watch(now)
         self._believe(key)
 
@@ -197,6 +202,25 @@ class Verdicts:
             self.guard = guard
             self._watch(now)
 
+    def listen(self, directors: Iterable[Director]) -> None:
+        """To those that are far from here."""
+        known, self.directors = self.directors, {}
+        for director in directors:
+            if place := far(director):
+                old = known.get(director.name)
+                one = self.directors[director.name] = old if old and old.place == place else Hearing(place)
+                one.span = 1.1 * director.interval + director.timeout
+
+    def hear_director(self, name: str, silent: bool, now: float) -> None:
+        """One reading of a director; `silent`: nothing at all came back."""
+        one = self.directors.get(name)
+        if one is None:
+            return
+        turned = one.note(silent, now)
+        ends = not silent and self.held and self.guard.mending_since is None
+        if ends or (turned and silent and not self.held and self._most()):
+            self._watch(now)
+
     def advance(self, now: float) -> None:
         """Lets the guard look again when its time has come."""
         due = self.guard_due()
@@ -211,7 +235,7 @@ class Verdicts:
     def _watch(self, now: float) -> None:
         """Lets the guard judge; where a hold begins or ends, what is believed of the silent changes."""
         before = self.guard
-        self.guard = isolation.judge(before, self._up, now)
+        self.guard = isolation.judge(before, self._up, now, self.directors)
         if self.guard.silent is not before.silent:
             self._silent_down = self.guard.silent.outside(self._up)
         words = _word(before), _word(self.guard)
@@ -221,20 +245,26 @@ class Verdicts:
         if isolation.holding(before) != self.held:
             for key in before.silent.keys() | self.guard.silent.keys():
                 self._believe(key)
-
+        self._excused_until = 0.0
+        if not self.held and self._most() and isolation.excused(self.guard, self.directors):
+            self._excused_until = next_word(self.directors)  # a director that falls silent before is seen to at once
         self.guard_due()
 
-    def _may_turn(self) -> bool:
+    def _most(self) -> bool:
+        """Whether over half of those that are or were up are silent."""
+        return 2 * len(self.guard.silent) > len(self._up) + self._silent_down
+
+    def _may_turn(self, now: float) -> bool:
         """Whether judging, which looks at all targets, can come to anything new before the guard's own time."""
         guard = self.guard
         if guard.witnesses or not guard.armed:
             return True
-        most = 2 * len(guard.silent) > len(self._up) + self._silent_down  # of those that are or were up
-        if not self.held:
-            return most  # else too few to begin a hold
+        if guard.held_since is None:
+            return self._most() and now >= self._excused_until  # else too few to begin a hold
         if guard.mending_since is None:
-            return not most  # else too many to end it
-        return most or not guard.silent
+            return not self._most()  # else too many to end it
+        again = self._most() and not heard_after(self.directors, guard.held_since)
+        return again or not guard.silent
 
     def _outside(self, key: str) -> bool:
         """Whether it is silent, and its silence has counted by now."""
