@@ -18,6 +18,7 @@ from pathlib import Path
 MAGIC = 0x7272646E73_0001  # "rrdns", layout 1
 NAME = "board"
 SUPERVISOR, CONTROL, FIRST_WORKER = 0, 1, 2
+FRESH = 5.0  # seconds: a heartbeat that proves a life by itself
 
 # states of a row
 NONE, STARTING, SERVING, STOPPING = 0, 1, 2, 3
@@ -114,7 +115,22 @@ class Board:
     def lives(self, row: int) -> bool:
         """Whether the process that signed in is still there (zombies are not)."""
         pid = self.get(row, "pid")
-        return bool(pid) and born(pid) == self.get(row, "born") != 0
+        there = born(pid) if pid else 0
+        if not there:
+            return bool(pid) and is_hidden(pid) and 0 <= self.age(row) < FRESH
+        return there == self.get(row, "born")
+
+
+def is_hidden(pid: int) -> bool:
+    """Whether it is there, but /proc does not show it to us. With systemd's ProtectProc=invisible that is so for a
+    process that has a capability we lack, as the supervisor has for port 53."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's, and there
+    return not Path(f"/proc/{pid}").exists()
 
 
 def _is_writable(fd: int) -> bool:

@@ -174,3 +174,25 @@ def test_born() -> None:
     assert board.born(os.getpid()) > 0
     assert board.born(1 << 30) == 0
     assert board.born(0) == 0
+
+
+def test_a_process_that_proc_hides_lives_while_its_heart_beats(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As systemd's ProtectProc=invisible hides the supervisor, which has a capability, from all without."""
+    shared = Board(file, rows=3)
+    shared.sign_in(0)
+    assert shared.lives(0) and not board.is_hidden(os.getpid())
+    monkeypatch.setattr(board, "born", lambda pid: 0)
+    assert not shared.lives(0), "/proc shows it: it is a zombie"
+    monkeypatch.setattr(board, "is_hidden", lambda pid: True)
+    assert shared.lives(0)
+    shared.set(0, "beat", time.monotonic_ns() - int((board.FRESH + 1) * 1e9))
+    assert not shared.lives(0)
+    shared.set(0, "beat", time.monotonic_ns() + 10**12)  # of before a reboot
+    assert not shared.lives(0)
+
+
+def test_who_is_gone_is_not_hidden(sleeper: subprocess.Popen[bytes]) -> None:
+    assert not board.is_hidden(sleeper.pid)
+    sleeper.kill()
+    sleeper.wait()
+    assert not board.is_hidden(sleeper.pid)

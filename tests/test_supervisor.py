@@ -498,6 +498,30 @@ def test_new_start_takes_over_without_a_lost_query(start: Start, workers: int) -
     assert not processes_of(start.folder)
 
 
+def test_a_take_over_is_one_worker_after_the_other(start: Start) -> None:
+    """So that no more than one worker's table is in memory twice; every socket is read by somebody all the time."""
+    listen = (("127.0.0.1", free_port()),)
+    first = start(listen=listen, workers=4).serving()
+    readers = {pid: first.inodes(pid) for pid in first.workers()}
+    probe = Probe(first.address)
+    probe.start()
+    old = kill_supervisor(first)
+    second = start(listen=listen, workers=4)
+    most, done = 0, False
+    while not done:
+        done = "serving on" in second.said()
+        with contextlib.suppress(OSError, ValueError):
+            most = max(most, sum(map(alive, [*old[1:], *(pid for pid in second.workers() if pid not in old)])))
+    assert 4 < most <= 6, "four, the next one, and one that is about to go"
+    eventually(lambda: not any(alive(pid) for pid in old), "the old ones end")
+    said = [line for line in second.said().splitlines() if "no longer needed" in line]
+    assert [f"(pid {pid})" in line for pid, line in zip(old[1:], said, strict=True)] == [True] * 4, said
+    for was, now in zip(old[1:], second.workers(), strict=True):
+        dns = {f"socket:[{inode}]" for inode in dns_sockets(second.address)}
+        assert readers[was] & dns == second.inodes(now) & dns, "the same place, the same sockets"
+    assert probe.lost() == 0 and probe.errors == []
+
+
 def test_failed_take_over_leaves_the_old_workers_for_the_next(start: Start) -> None:
     port = free_port()
     first = start(listen=(("127.0.0.1", port),)).serving()

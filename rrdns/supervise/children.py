@@ -105,6 +105,8 @@ class Post:
         self.child: Child | None = None
         self.due = 0.0
         """When the next child may start, if there is none."""
+        self.waits = False
+        """Its first worker is not started yet: others of a take-over come before it."""
         self.parked = False
         """Without sockets, because its workers die or cannot get answers to serve."""
         self._deaths: list[float] = []

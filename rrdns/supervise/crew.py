@@ -2,7 +2,9 @@
 
 A SO_REUSEPORT socket that nobody reads swallows its share of the clients. So a post whose workers keep dying,
 or cannot get answers because control is away, loses its sockets for a while: its share goes to the others. The
-last post that serves keeps them always. Floor 4, standard library only. Must not know: control's own fate.
+last post that serves keeps them always. Where workers of an earlier server are taken over from, new ones come a few
+at a time (`step`), so that their tables are not all in memory twice. Floor 4, standard library only. Must not know:
+control's own fate.
 
     a worker ...                          its sockets    the next worker
     dies or is killed as hung             stay           at once
@@ -25,6 +27,7 @@ from rrdns.supervise.ports import Address, SocketError
 from rrdns.supervise.startup import Place
 
 TABLE_WAIT = 5.0
+STEPS = 8  # of a take-over, at most; so up to 8 workers come one after the other
 
 
 class Crew:
@@ -36,19 +39,41 @@ class Crew:
         count = place.settings.workers
         cpus: Sequence[int | None] = place.cpus if count <= len(place.cpus) else [None] * count
         self.posts = [Post(index, place.folder.open_link(index), cpus[index]) for index in range(count)]
+        self.at_once = count
+        self.stepped = 0.0
+        """When the last of them were started."""
         self.abandoned: list[Child] = []
         """Killed, and no longer waited for."""
 
     def open(self, now: float) -> None:
-        """Sockets, taken over or new, and a worker at each post; SocketError if an address cannot be had."""
+        """Sockets, taken over or new, and workers at the posts, or at the first of them where there are others to take
+        over from; SocketError if an address cannot be had."""
+        if self.place.taken:
+            self.at_once = -(-len(self.posts) // STEPS)
         for post, dealt in zip(self.posts, handover.share_out(self.place.taken, len(self.posts)), strict=True):
             post.sockets = dealt
         self.place.taken = []
         self.place.addresses = tuple(self._settle_port(one) for one in self.place.addresses)
         for post in self.posts:
+            post.waits = True
+        for post in self.posts[: self.at_once]:  # the others when it is their turn: nobody reads theirs until then
             post.fill(self.place.addresses)
-        for post in self.posts:
+        self.step(now)
+
+    def step(self, now: float) -> bool:
+        """Starts the next workers; False: there are no more."""
+        following = [post for post in self.posts if post.waits][: self.at_once]
+        for post in following:
+            post.waits = False
             self._start(post, now)
+        self.stepped = now if following else self.stepped
+        return bool(following)
+
+    def is_relieved(self, pid: int) -> bool:
+        """Whether all that this worker of an earlier server reads is read by new ones that serve."""
+        reads = self.place.reads.get(pid, set())
+        posts = [post for post in self.posts if reads & {sockets.inode(sock) for sock in post.sockets}]
+        return bool(posts) and all(post.child and post.child.serves() for post in posts)
 
     def _settle_port(self, address: Address) -> Address:
         """Port 0 (tests): the first post's sockets decide for all."""
@@ -82,6 +107,8 @@ class Crew:
     def _watch(self, post: Post, now: float, forgiven: float, control_serves: bool) -> None:
         child = post.child
         if child is None:
+            if post.waits:
+                return
             if now >= post.due and (control_serves or not post.parked) and self._start(post, now) and post.child:
                 logger.info("worker %d starts again, pid %d", post.index, post.child.pid)
             return
@@ -126,8 +153,8 @@ class Crew:
         return any(one is not post and one.child and one.child.serves() and one.sockets for one in self.posts)
 
     def all_serve(self) -> bool:
-        """Every post that is not parked; at least one."""
-        manned = [post for post in self.posts if not post.parked]
+        """Every post that is manned by now and not parked; at least one."""
+        manned = [post for post in self.posts if not post.parked and not post.waits]
         return bool(manned) and all(post.child and post.child.serves() for post in manned)
 
     def some_serve(self) -> bool:

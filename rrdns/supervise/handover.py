@@ -1,8 +1,9 @@
 """Taking over from a killed supervisor: who of its processes lives, their sockets, and their end.
 
 The order keeps answers coming all the time: sockets are asked for first (a worker that hands them over goes on
-serving with them), the old control ends before the new one starts (they share the database), the old workers
-end when the new ones serve from the very same sockets. Floor 4, standard library only. Must not know: DNS.
+serving with them), the old control ends before the new one starts (they share the database), an old worker ends when
+a new one serves from the very same sockets, and few are there twice at a time (crew.py). Floor 4, standard library
+only. Must not know: DNS.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ def find(folders: Sequence[Path]) -> list[Orphan]:
     return found
 
 
-def collect(workers: Sequence[Orphan]) -> tuple[list[socket.socket], list[Orphan]]:
-    """Their DNS sockets, each once, and the workers that gave none (hung, or their socket is lost)."""
+def collect(workers: Sequence[Orphan]) -> tuple[list[socket.socket], dict[int, set[int]], list[Orphan]]:
+    """Their DNS sockets, each once, in the order of the workers; who of them reads which (pid -> inodes); and the
+    workers that gave none (hung, or their socket is lost)."""
     poll = select.poll()
     asked: dict[int, tuple[socket.socket, Orphan]] = {}
     silent: list[Orphan] = []
@@ -91,7 +93,7 @@ def collect(workers: Sequence[Orphan]) -> tuple[list[socket.socket], list[Orphan
             continue
         asked[link.fileno()] = (link, worker)
         poll.register(link, select.POLLIN)
-    taken: dict[int, socket.socket] = {}
+    given: dict[int, list[socket.socket]] = {}
     deadline = time.monotonic() + HAND_WAIT
     while asked and (left := deadline - time.monotonic()) > 0:
         for number, _ in poll.poll(left * 1000):
@@ -105,14 +107,20 @@ def collect(workers: Sequence[Orphan]) -> tuple[list[socket.socket], list[Orphan
                     handed = []
             if not handed:
                 silent.append(worker)
-            for sock in handed:
-                if taken.setdefault(sockets.inode(sock), sock) is not sock:
-                    sock.close()
+            given[worker.pid] = handed
     for link, worker in asked.values():
         logger.warning("worker pid %d of the earlier server did not hand over in %g s", worker.pid, HAND_WAIT)
         silent.append(worker)
         link.close()
-    return list(taken.values()), silent
+    taken: dict[int, socket.socket] = {}
+    reads: dict[int, set[int]] = {}
+    for worker in workers:
+        for sock in given.get(worker.pid, ()):
+            inode = sockets.inode(sock)
+            reads.setdefault(worker.pid, set()).add(inode)
+            if taken.setdefault(inode, sock) is not sock:
+                sock.close()
+    return list(taken.values()), reads, silent
 
 
 def select_wanted(taken: Sequence[socket.socket], addresses: Collection[Address]) -> list[socket.socket]:

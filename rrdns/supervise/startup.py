@@ -44,6 +44,8 @@ class Place:
     orphans: list[Orphan] = field(default_factory=list)
     taken: list[socket.socket] = field(default_factory=list)
     """DNS sockets of living orphans."""
+    reads: dict[int, set[int]] = field(default_factory=dict)
+    """Who of them reads which: pid -> inodes."""
     silent: list[Orphan] = field(default_factory=list)
     """Old workers that gave no sockets."""
 
@@ -147,7 +149,7 @@ def _secure_addresses(place: Place) -> None:
     """Claims the addresses, takes over what orphans hold of them, and makes sure that nobody else is there."""
     users = [place.account.uid] if place.account else []
     place.claims = [ports.claim(one, users) for one in place.addresses if one[1]]
-    taken, place.silent = handover.collect([one for one in place.orphans if one.is_worker])
+    taken, place.reads, place.silent = handover.collect([one for one in place.orphans if one.is_worker])
     place.taken = handover.select_wanted(taken, place.addresses)
     inodes = {sockets.inode(sock) for sock in place.taken}
     pids = {one.pid for one in place.orphans}

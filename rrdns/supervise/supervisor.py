@@ -62,7 +62,7 @@ class Supervisor:
         self.announced = False
         self.where = ""
         self.orphans = [one for one in place.orphans if one.is_worker]
-        self.orphans_told = 0.0
+        self.orphans_told: dict[int, float] = {}
         self.orphans_stay = False
         self.ticked = self.forgiven = time.monotonic()
         self.ending = 0.0
@@ -137,18 +137,25 @@ class Supervisor:
             logger.error("cannot write %s: %s", self.place.folder.path / "listen", error)
 
     def _watch_start(self, now: float) -> None:
-        """When the workers serve, the world is told and orphans go home. Once."""
+        """When the workers serve, the next ones come, and after the last of them the world is told. Orphans go home
+        as their sockets are served by others. Once."""
         if self.announced and not self.orphans:
             self.upgrade.finish(self.board, now)
             return
-        late = now - max(self.opened, self.forgiven) > ALL_SERVE_WAIT
-        if not self.crew.all_serve() and not (late and self.crew.some_serve()):
-            if now - max(self.opened, self.forgiven) > NONE_SERVES_WAIT:
+        waited = now - max(self.crew.stepped, self.forgiven)
+        if not self.crew.all_serve() and not (waited > ALL_SERVE_WAIT and self.crew.some_serve()):
+            if waited > NONE_SERVES_WAIT:
                 self.upgrade.fail("no worker of the new version serves, the old ones answer on; see the log")
+            return
+        self._send_home([one for one in self.orphans if self.crew.is_relieved(one.pid)], now)
+        if self.crew.step(now):
             return
         if not self.announced:
             self._announce()
-        self._send_orphans_home(now)
+        self._send_home(self.orphans, now)
+        self.orphans = [one for one in self.orphans if one.lives()]
+        if not self.orphans:
+            self.place.folder.forget()
 
     def _announce(self) -> None:
         self.announced = True
@@ -169,16 +176,15 @@ class Supervisor:
         faults += [] if self.control.serves() else ["control is away: answers stay as they were"]
         self.notifier.status("; ".join([f"serving on {self.where}", *faults]))
 
-    def _send_orphans_home(self, now: float) -> None:
-        self.orphans = [one for one in self.orphans if one.lives()]
-        if not self.orphans:
-            self.place.folder.forget()
-        elif not self.orphans_told:
-            self.orphans_told = now
-            logger.info("the earlier server's workers (pid %s) are no longer needed and end", _pids(self.orphans))
-            self._signal_orphans(signal.SIGTERM)
-        elif now - max(self.orphans_told, self.forgiven) > PATIENCE:
-            self._signal_orphans(signal.SIGKILL)
+    def _send_home(self, orphans: Sequence[handover.Orphan], now: float) -> None:
+        news = [one for one in orphans if one.pid not in self.orphans_told]
+        if news:
+            logger.info("workers of the earlier server (pid %s) are no longer needed and end", _pids(news))
+        for one in orphans:
+            if now - max(self.orphans_told.setdefault(one.pid, now), self.forgiven) > PATIENCE:
+                one.signal(signal.SIGKILL)
+            elif one in news:
+                one.signal(signal.SIGTERM)
 
     def _signal_orphans(self, number: int) -> None:
         for one in self.orphans:
