@@ -1,8 +1,7 @@
 """Looks at our zones from outside: the parent's referral, its glue, and what each listed name server answers. Floor 4.
 
-The one module that imports aiodns. Its cache can't be turned off, so each look has a resolver object of its own; it
-can wait longer than it was told to, so `asyncio.timeout` bounds it. c-ares hides referrals (an answer without records
-is an error to it), so those, and the name servers themselves, are asked by `referral`. Must not know: what is wrong.
+c-ares, behind `resolver`, hides referrals (an answer without records is an error to it), so those, and the name
+servers themselves, are asked by `referral`. Must not know: what is wrong.
 """
 
 from __future__ import annotations
@@ -10,16 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-import aiodns
-
 from rrdns import wire
 from rrdns.audit import referral
 from rrdns.audit.delegation import Seen
 from rrdns.checks.dns import BadReply, rcode_text
+from rrdns.resolver import NoAnswer, Resolver
 from rrdns.wire import name_from_text, name_to_text
 from rrdns.zonefile import rdata
 
-PATIENCE = 5.0  # seconds for one question
 TOGETHER = 20  # questions under way
 PORT = 53
 
@@ -33,7 +30,7 @@ async def look(zones: Iterable[str], resolver: str = "", port: int = PORT) -> di
 
 class _Outside:
     def __init__(self, resolver: str, port: int) -> None:
-        self._resolver = resolver
+        self._resolver = Resolver((resolver,) if resolver else (), TOGETHER)
         self._port = port
         self._turn = asyncio.Semaphore(TOGETHER)
 
@@ -46,7 +43,7 @@ class _Outside:
             if not addresses:
                 return Seen(fault=f"no name server of its parent {parent} could be found")
             listed = await self._referral(name, parent, addresses)
-        except (aiodns.error.DNSError, OSError) as error:
+        except (NoAnswer, OSError) as error:
             return Seen(fault=f"its parent can't be found: {_words(error)}")
         if isinstance(listed, str):
             return Seen(parent, fault=listed)
@@ -59,7 +56,7 @@ class _Outside:
             upper = wire.parent(upper)
             try:
                 servers = await self._ask(name_to_text(upper), "NS")
-            except aiodns.error.DNSError:
+            except NoAnswer:
                 if len(upper) == 1:
                     raise
                 continue
@@ -115,30 +112,20 @@ class _Outside:
         return int.from_bytes(soa[-20:-16], "big")
 
     async def _addresses(self, name: str) -> list[str]:
-        found = []
+        found: list[str] = []
         for rtype in ("A", "AAAA"):
             try:
                 found += await self._ask(name, rtype)
-            except (aiodns.error.DNSError, TimeoutError):
+            except NoAnswer:
                 continue  # no address of that family; none at all is what the caller reports
         return found
 
-    async def _ask(self, name: str, rtype: str) -> list[str]:
-        """The records of that type, as text. Raises DNSError and TimeoutError."""
-        servers = [self._resolver] if self._resolver else None
-        resolver = aiodns.DNSResolver(nameservers=servers, timeout=2.0, tries=2)
-        try:
-            async with self._turn, asyncio.timeout(PATIENCE):
-                result = await resolver.query_dns(name, rtype)
-        finally:
-            await resolver.close()
-        field = {"NS": "nsdname", "A": "addr", "AAAA": "addr"}[rtype]
-        return [str(getattr(one.data, field)) for one in result.answer if hasattr(one.data, field)]
+    async def _ask(self, name: str, rtype: str) -> tuple[str, ...]:
+        """The records of that type, as text. Raises NoAnswer."""
+        return (await self._resolver.ask(name, rtype)).values
 
 
 def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, aiodns.error.DNSError) and len(error.args) > 1:
-        return str(error.args[1])
     return str(error) or type(error).__name__
