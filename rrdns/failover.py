@@ -47,6 +47,7 @@ class Selection:
     closed     hosts outside do not come in by being well
     from_pool  who lends it hosts, which are called `pool/member`; how: backup | partner | fallback
     shed       its own hosts that serve `to_pools` instead
+    coming     who serves as soon as `before_promote` has done its work
     """
 
     state: str
@@ -62,6 +63,7 @@ class Selection:
     how: str = ""
     to_pools: tuple[str, ...] = ()
     shed: frozenset[str] = frozenset()
+    coming: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def _settle(asked: Asked, outcome: Outcome) -> Selection:
 
 def _ladder(asked: Asked, hosts: Sequence[Host], outcome: Outcome) -> Selection:
     """available = an address up, not drained, weight > 0. `disabled` never serves on any rung, nor do the shed, who
-    are not among `hosts`.
+    are not among `hosts`, nor who has no address (yet).
 
     | the first that has somebody       | answered with                                        | state    |
     |-----------------------------------|------------------------------------------------------|----------|
@@ -148,40 +150,42 @@ def _ladder(asked: Asked, hosts: Sequence[Host], outcome: Outcome) -> Selection:
     | nor where hosts are lent:         |                                                      |          |
     | `panic`, see `_panics`            | everybody, all addresses                             | panic    |
     """
-    pool, chosen = asked.pool, outcome.chosen or tuple([one for one in hosts if one.available])
+    pool, able = asked.pool, [one for one in outcome.chosen if one.addresses]
+    chosen = tuple(able or [one for one in hosts if one.available])
     if any(one.state is State.UP for one in chosen):
         state = "ok" if outcome.quorate and outcome.chosen and not outcome.from_pool else "degraded"
         found = Selection(state, _why(pool, hosts, outcome, chosen), _with_up(chosen, "available"), "available")
     elif chosen:
-        why = f"{', '.join(one.name for one in chosen)} not judged yet, and keeps its place: {_census(hosts)}"
+        why = f"{', '.join(one.name for one in chosen)} not judged yet, and keeps its place: {census(hosts)}"
         found = Selection("unknown", why, _not_down(chosen, "keeps its place until it is known down"), "unknown")
     elif idle := [one for one in hosts if one.state is State.UP and not one.disabled]:
         serving = _with_up(idle, "nothing else is up")
-        found = Selection("degraded", f"only drained members are up: {_census(hosts)}", serving, "drained")
-    elif new := [one for one in hosts if one.state is State.UNKNOWN and not one.disabled]:
+        found = Selection("degraded", f"only drained members are up: {census(hosts)}", serving, "drained")
+    elif new := [one for one in hosts if one.state is State.UNKNOWN and one.addresses and not one.disabled]:
         serving = _not_down(new, "not judged yet, and nobody is known up")
-        found = Selection("unknown", f"nothing is known up: {_census(hosts)}", serving, "unknown")
+        found = Selection("unknown", f"nothing is known up: {census(hosts)}", serving, "unknown")
     else:
         return _when_down(asked, hosts, outcome)
     panic = _panics(pool, hosts)
     if panic is None or outcome.from_pool:
         return found
-    everybody = [one for one in hosts if not one.disabled and (not chosen or (one.weight > 0 and not one.drained))]
+    there = [one for one in hosts if one.addresses and not one.disabled]
+    everybody = [one for one in there if not chosen or (one.weight > 0 and not one.drained)]
     return Selection("panic", panic, _with_all(everybody, "panic: everybody serves"), "panic")
 
 
 def _why(pool: Pool, hosts: Sequence[Host], outcome: Outcome, chosen: Sequence[Host]) -> str:
     """Why the pool is as it is, where somebody was chosen."""
-    census = _census(hosts)
+    told = census(hosts)
     if outcome.from_pool:
-        return f"{outcome.why}: {census}"
+        return f"{outcome.why}: {told}"
     whole = [one for one in chosen if one.whole]
     words = [outcome.why] if outcome.why else []
     if len(whole) < pool.quorum:
         words.append(f"{len(whole)} of quorum {pool.quorum}")
     if (weight := sum(one.weight for one in whole)) < pool.quorum_weight:
         words.append(f"weight {weight} of quorum {pool.quorum_weight}")
-    return f"{'; '.join(words)}: {census}" if words else census
+    return f"{'; '.join(words)}: {told}" if words else told
 
 
 def _panics(pool: Pool, hosts: Sequence[Host]) -> str | None:
@@ -193,7 +197,7 @@ def _panics(pool: Pool, hosts: Sequence[Host]) -> str | None:
     available = sum(one.weight for one in hosts if one.available)
     if not judged or available >= pool.panic * judged:
         return None
-    return f"{available / judged:.0%} of the weight is available, below panic {pool.panic:.0%}: {_census(hosts)}"
+    return f"{available / judged:.0%} of the weight is available, below panic {pool.panic:.0%}: {census(hosts)}"
 
 
 def _when_down(asked: Asked, hosts: Sequence[Host], outcome: Outcome) -> Selection:
@@ -208,12 +212,14 @@ def _when_down(asked: Asked, hosts: Sequence[Host], outcome: Outcome) -> Selecti
     | addresses   | those, in turn                                                                    |
     """
     word = asked.pool.when_down.word
-    if not asked.hosts and word != "addresses":  # its director has never told who they are
-        return Selection("unknown", "no member is known yet", (), "when_down", servfail=True)
-    why = f"nobody is up: {_census(hosts)}; when_down: {word}"
+    if not any(one.addresses for one in asked.hosts) and word != "addresses":
+        # Its director has never told who they are, or no name was ever resolved.
+        why = f"no member has an address yet: {census(asked.hosts)}" if asked.hosts else "no member is known yet"
+        return Selection("unknown", why, (), "when_down", servfail=True)
+    why = f"nobody is up: {census(hosts)}; when_down: {word}"
     if outcome.shed:
         why = f"{outcome.why}; when_down: {word}"
-    left = [one for one in hosts if not one.disabled]
+    left = [one for one in hosts if one.addresses and not one.disabled]
     because = f"nobody is up, when_down: {word}"
     if word == "last":
         names = set(asked.last)
@@ -249,7 +255,7 @@ def _one(one: Host, states: tuple[State, ...], why: str) -> Serving:
 UP, NOT_DOWN, ANY = (State.UP,), (State.UP, State.UNKNOWN), (State.UP, State.UNKNOWN, State.DOWN)
 
 
-def _census(hosts: Sequence[Host]) -> str:
+def census(hosts: Sequence[Host]) -> str:
     """`3 of 5 members up, 1 drained, 1 down`."""
     words = [one.word for one in hosts]
     others = [f"{words.count(word)} {word}" for word in ("unknown", "drained", "down", "disabled") if word in words]
@@ -264,12 +270,16 @@ def why_not(host: Host, selection: Selection) -> str:
         return f"shed: it serves {' and '.join(selection.to_pools)} instead"
     if host.state is State.DOWN:
         return "down"
+    if not host.addresses:
+        return "has no address yet"
     if host.drained:
         return "drained: answered only when nothing else is up"
     if host.state is State.UNKNOWN:
         return "not judged yet, and others are known up"
     if host.weight == 0:
         return "weight 0: answered only when nothing else is up"
+    if host.name in selection.coming:
+        return f"is not promoted yet: {selection.why}"
     standing = selection.standing
     if host.name in standing.queue:
         return f"waits for a place: number {standing.queue.index(host.name) + 1} of the queue"

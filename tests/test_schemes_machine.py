@@ -11,10 +11,23 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rrdns import wire
+from rrdns import fencing, wire
 from rrdns.answers import key
 from rrdns.failover import Selection
-from rrdns.model import Check, DataSet, Event, Failover, HttpProbe, Member, Override, Pool, Service, State, WhenDown
+from rrdns.model import (
+    Check,
+    DataSet,
+    Event,
+    Failover,
+    Fence,
+    HttpProbe,
+    Member,
+    Override,
+    Pool,
+    Service,
+    State,
+    WhenDown,
+)
 from rrdns.roster.roster import Decision, Roster, UnknownPool
 from tests.small_roster import APEX, BAD, GOOD, name, zone
 
@@ -30,6 +43,7 @@ ADDRESSES = {
 
 TIERS = Failover("idle-standby", 30.0)
 TURNS = Failover("rotating-standby")
+FENCED = {"before_promote": Fence(("/sbin/fence",))}
 PLANS: list[dict[str, dict[str, Any]]] = [
     {"a": {"failover": TIERS}, "b": {"failover": TURNS}, "c": {}},
     {"a": {"failover": replace(TIERS, failback=None), "quorum": 2},
@@ -46,6 +60,13 @@ PLANS: list[dict[str, dict[str, Any]]] = [
      "b": {"failover": Failover("simple-failover", None, backup="c")}, "c": {"failover": TIERS}},
     {"a": {"fallback": "b", "failover": Failover("", 5.0), "quorum_weight": 3},
      "b": {"failover": TIERS}, "c": {"failover": TURNS}},
+    {"a": {"failover": TIERS, **FENCED}, "b": {"failover": TURNS, **FENCED},
+     "c": {"failover": replace(TURNS, active=2), **FENCED}},
+    {"a": {"failover": Failover("simple-failover", 5.0, backup="b"), "quorum": 2, **FENCED},
+     "b": {"failover": TURNS, **FENCED}, "c": {"fallback": "b", **FENCED}},
+    {"a": {"failover": Failover("mutual-takeover", 10.0, partner="b"), **FENCED},
+     "b": {"failover": Failover("mutual-takeover", None, partner="a"), "quorum": 2},
+     "c": {"failover": TIERS, "fallback": "b", **FENCED}},
 ]  # fmt: skip
 WHEN_DOWN = ("all", "empty", "last", "servfail")
 COUNTS = st.fixed_dictionaries({pool: st.integers(1, 4) for pool in "abc"})
@@ -72,6 +93,8 @@ class Everything(RuleBasedStateMachine):
         self.plan, self.counts, self.down = plan, counts, down
         self.twins = [Roster(), Roster()]
         self.asleep = True
+        self.allowed = False
+        self.old: list[tuple[str, int]] = []
         self.call(lambda one: one.load(data(plan, counts, down), self.now))
         for target in sorted(self.one.targets()):
             self.call(lambda one, target=target: one.observe(target, GOOD, self.now))  # type: ignore[misc]
@@ -83,13 +106,60 @@ class Everything(RuleBasedStateMachine):
     def call(self, door: Callable[[Roster], Decision]) -> None:
         """The same at both; what was before is kept for the invariants."""
         self.before = {pool: duty.selection for pool, duty in self.one.duties.items()}
+        self.old += [(each.pool, each.ident) for each in self.one.promotions]
         first, second = (door(one) for one in self.twins)
         assert first == second, "the same inputs give the same decisions"
         self.events = first.events
         self.judge_step()
-        self.asleep = False
+        self.asleep = self.allowed = False
 
     # -------------------------------------------------------------- what may happen
+
+    @precondition(lambda self: self.one.promotions)
+    @rule(which=st.integers(0, 5), good=st.booleans())
+    def command(self, which: int, good: bool) -> None:
+        """What must be done before somebody is promoted."""
+        promotion = self.one.promotions[which % len(self.one.promotions)]
+        serving = {one.name for one in self.one.duties[promotion.pool].selection.serving}
+        assert not serving & set(promotion.coming), "who is to be promoted serves already"
+        self.allowed = good
+        said = "exit 0" if good else "exit 1"
+        self.call(lambda one: one.promoted(promotion.pool, promotion.ident, good, said, self.now))
+
+    @precondition(lambda self: self.old)
+    @rule(which=st.integers(0, 100))
+    def too_late(self, which: int) -> None:
+        """A word of a command that nobody waits for any more."""
+        late = self.old[which % len(self.old)]
+        if late not in [(each.pool, each.ident) for each in self.one.promotions]:
+            self.call(lambda one: one.promoted(*late, True, "exit 0", self.now))
+            serving = {pool: duty.selection.serving for pool, duty in self.one.duties.items()}
+            assert serving == {pool: one.serving for pool, one in self.before.items()}
+
+    @precondition(lambda self: self.one.company.promotions.waits)
+    @rule(which=st.integers(0, 5))
+    def force(self, which: int) -> None:
+        waits = sorted(self.one.company.promotions.waits)
+        self.allowed = True
+        self.call(lambda one: one.failback(waits[which % len(waits)], self.now, "root", force=True))
+
+    @precondition(lambda self: self.one.company.promotions.waits)
+    @rule()
+    def commands_come_right(self) -> None:
+        """When they all succeed, what is answered is what is wanted."""
+        for _ in range(20):
+            for promotion in self.one.promotions:
+                self.allowed = True
+                self.call(lambda one, its=promotion: one.promoted(its.pool, its.ident, True, "", self.now))  # type: ignore[misc]
+            if not self.one.company.promotions.waits:
+                break
+            self.wait(11.0)
+        else:
+            raise AssertionError("it never comes to an end")
+        for pool, duty in self.one.duties.items():
+            if pool in self.one.company.promotions.roles and duty.selection.rung == "available":
+                wanted = self.one.company.imagine(self.one.duties, {pool: duty.acting()}, self.now)[pool]
+                assert {one.name for one in wanted.serving} == {one.name for one in duty.selection.serving}
 
     @rule(of=st.sampled_from("abc"), asked=st.sampled_from("xyz"), number=st.integers(1, 4), good=st.booleans())
     def probe(self, of: str, asked: str, number: int, good: bool) -> None:
@@ -147,6 +217,12 @@ class Everything(RuleBasedStateMachine):
         self.counts, self.down, self.plan = counts, down, self.plan if plan is None else plan
         self.asleep = True  # an edit is its own event, and control tells it
         self.call(lambda one: one.load(data(self.plan, counts, down), self.now))
+        for pool in self.one.company.promotions.roles:
+            its, before = self.roles(pool), self.before[pool]
+            on_duty = {its[one.name] for one in before.serving if one.name in its}
+            if before.standing.entitled and on_duty:
+                now = {its[one.name] for one in self.one.duties[pool].selection.serving}
+                assert now <= on_duty, f"{pool}: an edit promoted somebody"
 
     @rule(forgets=st.booleans())
     def restart(self, forgets: bool) -> None:
@@ -162,7 +238,9 @@ class Everything(RuleBasedStateMachine):
         self.call(lambda one: one.load(data(self.plan, self.counts, self.down), self.now))
         for pool, standing in kept.items():
             now = self.one.duties[pool].selection.standing
-            assert now.holders == standing.holders or not forgets
+            there = {one.name for one in self.one.duties[pool].acting() if one.available or one.unsure}
+            kept_places = tuple([one for one in standing.holders if one in there])
+            assert now.holders == kept_places or not forgets, "but for those who wait to be replaced"
             assert [one for one in now.queue if one in standing.queue] == list(standing.queue) or not forgets
 
     @precondition(lambda self: any(duty.selection.due is not None for duty in self.one.duties.values()))
@@ -181,6 +259,21 @@ class Everything(RuleBasedStateMachine):
                 group = self.one.company.together([pool])
                 assert any(_concerns(event, group) for event in self.events), f"{pool} flipped without an event"
             self.judge_queue(before, after, {one.name: one for one in duty.acting()})
+            self.judge_promotion(pool, before, after)
+
+    def judge_promotion(self, pool: str, before: Selection, after: Selection) -> None:
+        """Nobody is answered who was not on duty, and for whom nothing was done before."""
+        entitled = set(before.standing.entitled)
+        if pool in self.one.company.promotions.roles:
+            its, now = self.roles(pool), set(after.standing.entitled)
+            serving = {its[one.name] for one in after.serving}
+            assert not entitled or self.allowed or serving <= entitled, f"{pool}: somebody was not promoted"
+            sure = not any(one.unsure for duty in self.one.duties.values() for one in duty.acting())
+            sure = sure and after.rung == "available"
+            assert serving <= now or not (now or (sure and after.state == "ok")), f"{pool}: who serves is not entitled"
+
+    def roles(self, pool: str) -> dict[str, str]:
+        return fencing.roles(self.one.duties[pool].pool, {one: duty.pool for one, duty in self.one.duties.items()})
 
     def judge_queue(self, before: Selection, after: Selection, hosts: dict[str, Any]) -> None:
         was, is_ = before.standing, after.standing
@@ -204,6 +297,9 @@ class Everything(RuleBasedStateMachine):
             own = [one for one in duty.acting() if one.name not in found.shed]
             able = {one.name for one in own if one.available}
             assert not serving & found.shed
+            assert not serving & {one.name for one in own if one.disabled}
+            if self.waits_for_a_promotion(duty.pool.name):
+                continue
             if able or found.from_pool:
                 assert (serving and found.rung == "available") or any(one.unsure for one in own)
             elif found.rung == "when_down":
@@ -214,10 +310,16 @@ class Everything(RuleBasedStateMachine):
             drained = {one.name for one in own if one.drained}
             if serving & drained and found.rung != "when_down":
                 assert not able and not found.from_pool, "a drained member serves while another stands"
-            assert not serving & {one.name for one in own if one.disabled}
             for lender in found.to_pools:
                 lent = {one.name.partition("/")[2] for one in self.one.duties[lender].selection.serving}
                 assert lent & found.shed
+
+    def waits_for_a_promotion(self, pool: str) -> bool:
+        """Itself, or another one that it has to do with; or those up are nobody it may answer."""
+        promotions = self.one.company.promotions
+        group, found = self.one.company.together([pool]), self.one.duties[pool].selection
+        waits = promotions.waits.keys() & set(group)
+        return bool(waits) or (pool in promotions.roles and found.rung not in ("available", "drained"))
 
     @invariant()
     def what_is_answered_is_what_was_decided(self) -> None:
@@ -235,7 +337,10 @@ class Everything(RuleBasedStateMachine):
 
 
 def _concerns(event: Event, group: list[str]) -> bool:
-    return event.subject in ("member", "failover", "pool", "override") and event.name.partition("/")[0] in group
+    return (
+        event.subject in ("member", "failover", "pool", "override", "promotion")
+        and event.name.partition("/")[0] in group
+    )
 
 
 TestEverything = Everything.TestCase

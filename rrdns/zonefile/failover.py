@@ -79,6 +79,8 @@ def question(pool: Pool, body: Map, path: str, out: Complaints) -> None:
     """What can't work, and what probably is not meant, as far as one pool tells."""
     rule = pool.failover
     scheme = rule.scheme if rule else ""
+    if pool.before_promote is not None:
+        _question_promotion(pool, body, path, out)
     tiers = Counter(member.priority for member in pool.members)
     if len(tiers) > 1 and scheme != "idle-standby":
         message = "priorities do nothing without failover: {scheme: idle-standby}; all members serve"
@@ -103,6 +105,17 @@ def question(pool: Pool, body: Map, path: str, out: Complaints) -> None:
     if len({member.weight for member in pool.members}) > 1:
         message = "members have different weights, but who holds a place is a matter of turns: equal hosts are expected"
         out.warning(spot, where, message)
+
+
+def _question_promotion(pool: Pool, body: Map, path: str, out: Complaints) -> None:
+    """Where nobody is ever promoted a command that must run before it would never run, and be trusted in."""
+    spot, where = body.at_key("before_promote"), f"{path}.before_promote"
+    if not (pool.failover and pool.failover.scheme) and not pool.fallback:
+        message = "nobody is ever promoted here, all members serve: it needs failover: {scheme: ...} or fallback:"
+        out.problem(spot, where, message)
+    if pool.panic is not None:
+        message = "panic: answers everybody, also those who were not promoted: leave one of the two out"
+        out.problem(spot, where, message)
 
 
 # ---------------------------------------------------------------- both ends
@@ -153,17 +166,11 @@ def _ahead(refs: Mapping[str, tuple[Complaints, tuple[PoolRef, ...]]], name: str
 def doubt(name: str, out: Complaints, refs: tuple[PoolRef, ...], pools: Mapping[str, Pool]) -> Iterator[Judged]:
     """What probably is not meant between a pool and those it names, of a load without problems."""
     for one in refs:
-        mine, other = pools[name], pools[one.name]
+        other = pools[one.name]
         if one.how == "backup" and other.when_down.word not in ("empty", "addresses"):
             message = f"when its hosts serve {name}, {one.name} may have nobody left and answers by when_down: "
             message += f"{other.when_down.word}; it should be empty, or addresses that say sorry"
             yield out, one.spot, one.path, message
-        if one.how == "partner" and mine.capacity and other.capacity:
-            weight = sum(member.weight for member in other.members)
-            if other.members and weight < mine.capacity + other.capacity:
-                message = f"{one.name} has weight {weight}, and could not carry both: "
-                message += f"its own {other.capacity} and the {mine.capacity} of {name}"
-                yield out, one.spot, one.path, message
 
 
 def forgetful(pool: Pool) -> str:

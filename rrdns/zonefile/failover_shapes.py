@@ -1,9 +1,10 @@
-"""The shape of `failover:` and `quorum:` of a pool. Must not know: YAML positions, other pools."""
+"""The shape of `failover:`, `before_promote:` and `quorum:` of a pool. Must not know: YAML positions, other pools."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
+from rrdns.promotions import Fence
 from rrdns.zonefile import readers
 from rrdns.zonefile.complaints import unknown_key
 from rrdns.zonefile.scalars import show
@@ -64,6 +65,42 @@ Quorum = Annotated[
                     "weight": {"type": "integer", "minimum": 1},
                 },
                 "minProperties": 1,
+                "additionalProperties": False,
+            },
+        ],
+    ),
+]
+
+
+def _fence(value: object) -> Fence:
+    """`/usr/local/sbin/fence db`, `[/usr/local/sbin/fence, db]`, or `{command: ..., timeout: 30s}`."""
+    if not isinstance(value, dict):
+        return Fence(readers.command(value))
+    for key in value:
+        if key not in ("command", "timeout"):
+            raise ValueError(f"{key}: {unknown_key(str(key), ('command', 'timeout'))}")
+    if "command" not in value:
+        raise ValueError("has no command: write {command: [program, argument], timeout: 30s}")
+    command = readers.command(value["command"])
+    if "timeout" not in value:
+        return Fence(command)
+    try:
+        return Fence(command, readers.seconds(value["timeout"], 0.1, 600.0))
+    except ValueError as error:
+        raise ValueError(f"timeout: {error}") from None
+
+
+_COMMAND: list[dict[str, object]] = [{"type": "string"}, {"type": "array", "items": {}, "minItems": 1}]
+BeforePromote = Annotated[
+    Fence | None,
+    Reads(
+        _fence,
+        anyOf=[
+            *_COMMAND,
+            {
+                "type": "object",
+                "properties": {"command": {"anyOf": _COMMAND}, "timeout": {"type": ["number", "string"]}},
+                "required": ["command"],
                 "additionalProperties": False,
             },
         ],

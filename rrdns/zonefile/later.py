@@ -10,10 +10,9 @@ from rrdns import __version__
 # level -> key
 KEYS: dict[str, frozenset[str]] = {
     "file": frozenset(),
-    "pool": frozenset({"before_promote"}),
-    "POOL": frozenset({"before_promote"}),
+    "pool": frozenset(),
+    "POOL": frozenset(),
 }
-MEMBER_NAMES = "a host name as member"
 SIGNATURES = frozenset({46, 47, 50, 51})  # RRSIG, NSEC, NSEC3, NSEC3PARAM
 
 # octoDNS's words that stay out, each with what to do instead.
