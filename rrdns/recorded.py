@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rrdns.model import DataSet, DirectorTable, Report, Result
+from rrdns.model import DataSet, DirectorTable, Report, Result, Unheard
 
 Json = Mapping[str, Any]
 
@@ -81,7 +81,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A load, an override, a report, or a picture of what was in force. `name`: what it is about."""
+    """A load, an override, a report, counts, a look at a name, or a picture of what was in force. `name`: what it is
+    about."""
 
     at: float
     session: int
@@ -126,6 +127,21 @@ class Recording:
                 return wall + one.ahead
         return wall + (self.sessions[0].ahead if self.sessions else 0.0)
 
+    def after(self, picture: Input, settling: float) -> Iterator[tuple[float, Input | Session | float]]:
+        """All that came after a picture: inputs, sessions as they begin, and where none goes on from one its end; what
+        follows from the last results of a session (`settling` seconds) is still its own."""
+        for index, one in enumerate(self.sessions):
+            if one.begin > picture.at and one.kind != "clock":
+                yield one.begin, one
+            following = self.sessions[index + 1] if index + 1 < len(self.sessions) else None
+            if one.end > picture.at and (following is None or following.kind != "clock"):
+                end = one.end + settling if following is None else min(one.end + settling, following.begin)
+                yield end, end
+        for told in self.inputs:
+            shown = told.kind in ("picture", "load") and told.at <= picture.at
+            if told is not picture and told.at >= picture.at and not shown:
+                yield told.at, told
+
     def start(self, since: float) -> Input | None:
         """The picture to begin with, so that `since` is covered: the last one before it, else the first there is."""
         pictures = [one for one in self.inputs if one.kind == "picture"]
@@ -140,11 +156,12 @@ class Tables:
         self._rows: dict[str, dict[tuple[str, str, str, int], tuple[str, int | None, bool]]] = {}
         self._parts: dict[str, list[str]] = {}
         self._masters: dict[str, bool | None] = {}
+        self._whole: dict[str, DirectorTable] = {}
 
     def take(self, name: str, data: Json) -> DirectorTable | str:
         """What the director said then, whole; a text: it could not be read, and why."""
         if data.get("fault") is not None:
-            return str(data["fault"])
+            return Unheard(data["fault"]) if data.get("silent") else str(data["fault"])
         rows = self._rows.setdefault(name, {})
         for part, server, address, port in data.get("gone", ()):
             rows.pop((part, server, address, port), None)
@@ -153,9 +170,15 @@ class Tables:
         self._parts[name] = list(data.get("parts", ()))
         if "master" in data:
             self._masters[name] = data["master"]
+        self._whole.pop(name, None)
         return self.table(name)
 
     def table(self, name: str) -> DirectorTable:
+        if name not in self._whole:
+            self._whole[name] = self._table(name)
+        return self._whole[name]
+
+    def _table(self, name: str) -> DirectorTable:
         parts: dict[str, list[Report]] = {part: [] for part in self._parts.get(name, ())}
         for (part, server, address, port), (word, weight, backup) in self._rows.get(name, {}).items():
             one = Report(server, address, port, word, "as journaled", weight=weight, backup=backup)

@@ -1,8 +1,10 @@
 """Replay: a journal's inputs through the real decision code, under the files of then or under others. Floor 3, pure.
 
     results     as they came, to a target that was probed then; others get those of the likest one (`retold.py`)
+    names       of members given by host name: what was resolved, as it came
     reports     told when they came, and again as long as the director went on saying the same
     overrides, loads, restarts   as they came; under other files, those instead of each load
+    before_promote   as it ended then (see `assumed.py`)
 
 Results are gathered for one decision as control gathers them. What can't count any more is left out: in a run, all
 results after the verdict stands. `watch` is told of decisions and of the truth, which is this: a host is dead from
@@ -14,47 +16,48 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import count
 from math import inf
-from typing import Any, Protocol
+from typing import Any
 
+from rrdns import assumed
+from rrdns.control.journal_rows import word_of
+from rrdns.control.names_said import never_resolved, of_picture, said_of
 from rrdns.knowledge import standings_of
 from rrdns.model import DataSet, Event, Health, Override, Standing
-from rrdns.recorded import Input, Recording, Session, Tables
+from rrdns.polled import Polls
+from rrdns.recorded import Input, Recording, Session
+from rrdns.rehearsing import Blind as Blind
+from rrdns.rehearsing import Rehearsal, Watch
+from rrdns.resolution import Resolution
 from rrdns.retold import Cursor, Likeness, like, stands
+from rrdns.roster import frozen, overriding
 from rrdns.roster.directors import Kept
-from rrdns.roster.roster import NOTHING, Decision, Roster, UnknownMember
+from rrdns.roster.names import KeptNames
+from rrdns.roster.roster import Decision, UnknownMember, UnknownPool
 
 TOGETHER = 0.005
 LEAST_WAIT = 0.02  # control's own, between two deadlines
 WARM = 900.0  # seconds before the time asked for, from which counters and damping are known again
-POLLS = 3  # after something new a director's readings are told one by one; a removal must stand for two
-
-
-class Watch(Protocol):
-    """Who looks on. Times are steady; `dead` None: nothing is known."""
-
-    def aimed(self, roster: Roster, now: float) -> None: ...
-    def decided(self, roster: Roster, decision: Decision, now: float) -> None: ...
-    def truth(self, key: str, dead: bool | None, now: float) -> None: ...
-    def paused(self, now: float) -> None: ...
-
-
-class Blind:
-    def aimed(self, roster: Roster, now: float) -> None: ...
-    def decided(self, roster: Roster, decision: Decision, now: float) -> None: ...
-    def truth(self, key: str, dead: bool | None, now: float) -> None: ...
-    def paused(self, now: float) -> None: ...
 
 
 class Player:
-    """One pass. `files`: in force instead of those of then."""
+    """One pass. `files`: in force instead of those of then. `rings`: whether what does not change who serves is worked
+    out too, which takes several times as long (see `rehearsing.py`)."""
 
-    def __init__(self, recording: Recording, since: float, files: DataSet | None = None, watch: Watch | None = None):
+    def __init__(
+        self,
+        recording: Recording,
+        since: float,
+        files: DataSet | None = None,
+        watch: Watch | None = None,
+        rings: bool = True,
+    ) -> None:
         self.recording = recording
         self.files = files
         self.watch: Watch = watch or Blind()
+        self.rings = rings
         self.events: list[Event] = []
         self.likenesses: dict[str, Likeness] = {}
         """Of targets that were not probed as they are asked now."""
@@ -64,15 +67,14 @@ class Player:
         self.start = recording.start(since - WARM)
         self.begin = self.start.at if self.start is not None else recording.begin
         self.now = self.begin
-        self.roster = Roster()
+        self.roster = Rehearsal(rings)
         self._about: Mapping[str, Any] = {}
         self._cursors: dict[str, Cursor] = {}
         self._heap: list[tuple[float, int, Any]] = []
         self._order = count()
         self._flush_at, self._deadline = inf, inf
         self._moves = 0
-        self._tables = Tables()
-        self._polls: dict[str, int] = {}
+        self._polls = Polls((), rings)
         self._loaded = False
         self._before = DataSet()
         """What was in force before a restart."""
@@ -135,24 +137,23 @@ class Player:
         """Begins with what was in force, and lines up all that came after."""
         begun = self.recording.session(picture.at)
         self._about = begun.about
-        sessions = self.recording.sessions
-        for index, one in enumerate(sessions):
-            if one.begin > picture.at and one.kind != "clock":
-                self._push(one.begin, one)
-            goes_on = index + 1 < len(sessions) and sessions[index + 1].kind == "clock"
-            if one.end > picture.at and not goes_on:
-                after = sessions[index + 1].begin if index + 1 < len(sessions) else inf
-                end = min(one.end + 2 * TOGETHER, after)  # what follows from its last results is still its own
-                self._push(end, end)
-        for one_input in self.recording.inputs:
-            after = one_input.at > picture.at or (one_input.at == picture.at and one_input.kind != "picture")
-            if after and one_input is not picture and not (one_input.kind == "load" and one_input.at <= picture.at):
-                self._push(one_input.at, one_input)
-        words = [spoken(said, picture.at) for said in picture.data.get("words", ())]
-        self._new_roster({}, words, {}, standings_of(picture.data.get("standings", {})))
+        for at, what in self.recording.after(picture, 2 * TOGETHER):
+            self._push(at, what)
+        self._polls = Polls([one for one in self.recording.inputs if one.at >= picture.at], self.rings)
+        words = [word_of(said, picture.at) for said in picture.data.get("words", ())]
+        names, heard = of_picture(picture.data.get("names", {}), picture.at)
+        standings = standings_of(picture.data.get("standings", {}))
+        held, _ = frozen.of(picture.data.get("frozen", {}))
+        self._new_roster({}, words, {}, standings, names, held)
+        self.roster.balancing.restore(picture.data.get("corrections", {}))
         self._load(str(picture.data.get("files", "")))
+        self._resolve(heard)
         for name, said in picture.data.get("reports", {}).items():
+            if "rows" in said and "fault" in said:  # it could be read, but that is some time ago
+                then = self.now - float(said.get("heard", 0.0))
+                self._hear(name, self._polls.take(name, {**said, "fault": None}, then), then)
             self._report(name, said)
+        self.notes.update(dict.fromkeys(self._polls.approximations(self.roster.dataset.directors)))
 
     def _new_roster(
         self,
@@ -160,10 +161,13 @@ class Player:
         overrides: Iterable[Override],
         members: Kept,
         standings: Mapping[str, Standing],
+        names: KeptNames,
+        held: frozen.Frozen,
     ) -> None:
         about = self._about
-        self.roster = Roster(None, float(about.get("isolation_hold", 60.0)), tuple(about.get("witness", ())))
-        self.roster.restore(health, overrides, members, standings)
+        hold, witness = float(about.get("isolation_hold", 60.0)), tuple(about.get("witness", ()))
+        self.roster = Rehearsal(self.rings, hold, witness)
+        self.roster.restore(health, overrides, members, standings, held, names)
         self._moves = self.roster.moves
 
     def _restart(self, session: Session) -> None:
@@ -179,14 +183,16 @@ class Player:
             if seen is not None and self.now - seen <= longest:
                 kept[key] = replace(old.health(key), seen=seen)
         self._before, self._loaded = old.dataset, False
-        self._new_roster(kept, old.overrides, old.directors.kept(), old.standings)
-        self._tables, self._polls = Tables(), {}
+        held = old.holds.frozen(old.duties)
+        self._new_roster(kept, old.overrides, old.directors.kept(), old.standings, old.names.kept(), held)
+        self.roster.balancing.restore(old.balancing.kept(old.duties))
+        self._polls.begin_anew()
 
     def _pause(self) -> None:
         """A session ended: nothing is known until the next."""
         if self._flush_at < inf:
             self._flush()
-        self._polls.clear()
+        self._polls.changes.clear()
         self._flush_at = self._deadline = inf
         for key in self._cursors:
             self.watch.truth(key, None, self.now)
@@ -199,10 +205,15 @@ class Player:
             self._load(str(one.data.get("files", "")))
         elif one.kind == "report":
             self._report(one.name, one.data)
+        elif one.kind == "name":
+            self._resolve({one.name: said_of(one.data)})
         elif one.kind == "override":
             self._speak(one)
         elif one.kind == "failback":
             self._failback(one)
+        elif one.kind == "promotion" and self.files is None:
+            for follows in assumed.recorded(self.roster, one, self.now):
+                self._act(follows)
         elif one.kind == "picture" and self.recording.session(one.at).kind == "hole":
             self._load(str(one.data.get("files", "")))
 
@@ -221,46 +232,66 @@ class Player:
     def _put_in_force(self, dataset: DataSet) -> None:
         self._loaded = True
         decision = self.roster.load(dataset, self.now)
+        if missing := never_resolved(self.roster.names.wanted, self.recording.inputs):
+            self.notes[missing] = None
         self._moves = self.roster.moves
         self._aim()
         self._act(decision)
 
     def _speak(self, one: Input) -> None:
-        for said in one.data.get("words", ()):
-            word = spoken(said, self.now)
+        """In one breath, as it was said; what these files have no member or pool for is left out."""
+        words = []
+        for word in (word_of(said, self.now) for said in one.data.get("words", ())):
             try:
-                self._act(self.roster.speak((word,), self.now))
-            except UnknownMember as error:
-                self.notes[f"an operator's {word.word} was left out: {error}"] = None
+                overriding.judge(self.roster.duties, [word])
+            except (UnknownMember, ValueError) as error:
+                self._left_out(f"an operator's {word.word}", error)
+            else:
+                words.append(word)
+        if words:
+            self._act(self.roster.speak(words, self.now))
+
+    def _left_out(self, what: str, why: Exception) -> None:
+        self.notes[f"{what} was left out: {why}"] = None
 
     def _failback(self, one: Input) -> None:
-        said = [str(one.data.get(word, "")) for word in ("owner", "reason")]
-        if one.name in self.roster.duties:
-            self._act(self.roster.failback(one.name, self.now, *said))
+        owner, reason = (str(one.data.get(word, "")) for word in ("owner", "reason"))
+        force = bool(one.data.get("force"))
+        try:
+            self._act(self.roster.failback(one.name, self.now, owner, reason, force))
+        except UnknownPool as error:
+            self._left_out("an operator's failback", error)
+
+    def _resolve(self, said: Mapping[str, Resolution]) -> None:
+        if said:
+            self.roster.learn(said, self.now)
+            self._flush_at = min(self._flush_at, self.now + 1e-6)  # as control does, once for all of a moment
 
     def _report(self, name: str, data: Mapping[str, Any]) -> None:
-        said = self._tables.take(name, data)
-        fault = isinstance(said, str)
-        self._polls[name] = self._polls.get(name, 0) + 1
+        said = self._polls.take(name, data, self.now)
         self._hear(name, said)
-        if not fault:
-            self._next_poll(name, self._polls[name], 1)
+        self._next_poll(name, self._polls.changes[name], 1)
 
     def _poll(self, what: tuple[str, int, int]) -> None:
         """The director was read again, and said the same."""
         name, change, number = what
-        if self._polls.get(name) == change:
-            self._hear(name, self._tables.table(name))
+        if self._polls.changes.get(name) == change and not self._polls.is_news(name, self.now):
+            self._hear(name, self._polls.said(name, self.now))
             self._next_poll(name, change, number + 1)
 
     def _next_poll(self, name: str, change: int, number: int) -> None:
         director = self.roster.dataset.directors.get(name)
         if director is not None:
-            wait = director.interval if number <= POLLS else max(director.interval, 0.7 * director.stale_after)
-            self._push(self.now + wait, (name, change, number))
+            keen = self.rings and not self.roster.balancing.keen.isdisjoint(self.roster.directors.followers(name))
+            at = self._polls.next(director, keen, self.now, number)
+            if at < inf:
+                self._push(at, (name, change, number))
 
-    def _hear(self, name: str, said: Any) -> None:
-        self.roster.hear(name, said, self.now)
+    def _hear(self, name: str, said: Any, at: float | None = None) -> None:
+        for pool, given in self._polls.answers(name, self.now).items():
+            if pool in self.roster.duties:
+                self.roster.answered(pool, given)
+        self.roster.hear(name, said, self.now if at is None else at)
         self._flush_at = min(self._flush_at, self.now + TOGETHER)
 
     # ------------------------------------------------------------------ results
@@ -314,14 +345,9 @@ class Player:
             self._aim()
         deadline = self.roster.next_deadline()
         self._deadline = inf if deadline is None else max(deadline, self.now + LEAST_WAIT)
-        if decision is not NOTHING:
-            self.events += decision.events
+        self.events += decision.events if self.rings else [one for one in decision.events if one.subject != "balance"]
+        if self.roster.decided:
             self.watch.decided(self.roster, decision, self.now)
-
-
-def spoken(said: Mapping[str, Any], now: float) -> Override:
-    """An operator's word from its row; what another version wrote besides is let pass."""
-    known = {one.name for one in fields(Override)}
-    rest = {name: value for name, value in said.items() if name in known}
-    until = None if said.get("for") is None else now + float(said["for"])
-    return Override(**rest, until=until, until_wall=until)
+            self.roster.decided.clear()
+        for follows in assumed.succeed(self.roster, self.now, self.notes) if self.files is not None else ():
+            self._act(follows)

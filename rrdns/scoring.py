@@ -21,12 +21,14 @@ Must not know: how it was replayed, what is drawn of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from rrdns.failover import Selection
 from rrdns.hosts import Host
 from rrdns.model import State
+from rrdns.rehearsing import Rehearsal
 from rrdns.roster.duty import Duty
 from rrdns.roster.roster import Decision, Roster
 from rrdns.ui import budget
@@ -34,6 +36,7 @@ from rrdns.wire import name_to_text
 
 FLAP = 600.0
 IN = ("answered", "dead")
+ALIVE = {"answered", "withheld", "standby"}
 KINDS = ("answered", "dead", "withheld", "gone", "standby", "unknown")
 
 
@@ -78,9 +81,12 @@ class ServiceScore:
 
 @dataclass(slots=True)
 class _Now:
-    """A pool at this moment."""
+    """A pool at this moment: the decision and the hosts that were looked at, and what followed for each member."""
 
+    duty: Duty | None = None
     selection: Selection | None = None
+    served: dict[str, set[bytes]] = field(default_factory=dict)
+    hosts: list[Host] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     back: dict[str, float] = field(default_factory=dict)
     open: dict[str, Death] = field(default_factory=dict)
@@ -98,7 +104,8 @@ class Score:
         """How long there was a server to watch."""
         self._truth: dict[str, bool] = {}
         self._now: dict[str, _Now] = {}
-        self._users: dict[str, list[str]] = {}
+        self._users: dict[str, dict[str, set[int]]] = {}
+        """By target and pool the members that have it."""
         self._roster: Roster | None = None
         self._running: float | None = None
         self._anew = True
@@ -108,11 +115,12 @@ class Score:
     def aimed(self, roster: Roster, now: float) -> None:
         """Other targets, or another roster."""
         self._roster, self._anew = roster, True
-        users: dict[str, dict[str, None]] = {}
+        users: dict[str, dict[str, set[int]]] = {}
         for name, duty in roster.duties.items():
-            for keys in (key for of_member in duty.targets for of_address in of_member for key in of_address):
-                users.setdefault(keys, {})[name] = None
-        self._users = {key: list(of) for key, of in users.items()}
+            for index, of_member in enumerate(duty.targets):
+                for key in (key for of_address in of_member for key in of_address):
+                    users.setdefault(key, {}).setdefault(name, set()).add(index)
+        self._users = users
         if self._running is None:
             self._running = now
             for one in self._now.values():
@@ -120,30 +128,30 @@ class Score:
         for name in self._now.keys() - roster.duties.keys():
             self._leave(name, now)
 
-    def decided(self, roster: Roster, decision: Decision, now: float) -> None:
-        for name in self._concerned(roster, decision):
-            duty = roster.duties.get(name)
-            known = self._now.get(name)
-            if duty is not None and (known is None or known.selection is not duty.selection):
-                self._look(name, duty, now)
-
-    def _concerned(self, roster: Roster, decision: Decision) -> Iterable[str]:
-        """Pools in which somebody may have become something else."""
-        if self._anew:
-            self._anew = False
-            return roster.duties
-        told = {one.name.partition("/")[0] for one in decision.events if one.subject != "target"}
-        rendered = {roster.services[key[:-2]].pool for key in decision.changes.sets if key[:-2] in roster.services}
-        return told | rendered
+    def decided(self, roster: Rehearsal, decision: Decision, now: float) -> None:
+        """Pools were decided; after `aimed` all of them are looked at."""
+        anew, self._anew = self._anew, False
+        for name in roster.duties if anew else roster.decided:
+            duty, known = roster.duties.get(name), self._now.get(name)
+            if duty is None:
+                continue
+            if anew or known is None or known.duty is not duty:
+                self._look(name, duty, range(len(duty.hosts)), now)
+            elif known.selection is not duty.selection:
+                self._look(name, duty, _others(known, duty), now)
 
     def truth(self, key: str, dead: bool | None, now: float) -> None:
+        if self._truth.get(key) is dead:
+            return
         if dead is None:
-            self._truth.pop(key, None)
+            del self._truth[key]
         else:
             self._truth[key] = dead
         if self._roster is not None:
-            for name in self._users.get(key, ()):
-                self._look(name, self._roster.duties[name], now)
+            for name, indices in self._users.get(key, {}).items():
+                duty, known = self._roster.duties[name], self._now.get(name)
+                fresh = known is None or known.duty is not duty
+                self._look(name, duty, range(len(duty.hosts)) if fresh else indices, now)
 
     def paused(self, now: float) -> None:
         """Nobody served, or nothing is known of it: time does not count."""
@@ -160,7 +168,7 @@ class Score:
         for name, one in self._now.items():
             self._count(self.pools[name], one, now)
             for member in one.kinds:
-                self._turn(self.pools[name], one, member, "unknown", now)
+                self._turn(self.pools[name], member, "unknown", now)
             one.flags = (False, False, False)
         if self._running is not None:
             self.seconds += max(0.0, now - max(self._running, self.begin))
@@ -172,28 +180,40 @@ class Score:
         for member in one.kinds:
             self.pools[name].spans[member].append((now, "unknown"))
 
-    def _look(self, name: str, duty: Duty, now: float) -> None:
-        """What everybody in a pool is now."""
+    def _look(self, name: str, duty: Duty, indices: Iterable[int], now: float) -> None:
+        """What these members of a pool are now; of the others nothing is new."""
         if self._running is None:
             return
         score = self.pools.setdefault(name, PoolScore())
         one = self._now.setdefault(name, _Now(since=now))
-        one.selection = duty.selection
+        if one.selection is not duty.selection:
+            one.selection, one.served = duty.selection, _served(duty.selection)
+        if one.duty is not duty:  # a load, or its director, made it another
+            one.duty, names = duty, {host.name for host in duty.hosts}
+            for member in [member for member in one.kinds if member not in names]:
+                self._turn(score, member, "unknown", now)
+                del one.kinds[member]
+            one.hosts = list(duty.hosts)
+        moved = False
+        for index in indices:
+            host = one.hosts[index] = duty.hosts[index]
+            before = one.kinds.get(host.name, "unknown")
+            kind = _kind(host, duty.targets[index], one.served.get(host.name, frozenset()), self._truth)
+            one.kinds[host.name] = kind
+            if kind != before:
+                moved = True
+                self._follow(score, one, duty, host, (before, kind), now)
+                self._turn(score, host.name, kind, now)
+        if moved or any(one.flags):
+            self._flag(score, one, now)
+
+    def _flag(self, score: PoolScore, one: _Now, now: float) -> None:
         self._count(score, one, now)
-        kinds = dict(_kinds(duty, self._truth))
-        for member, kind in kinds.items():
-            before = one.kinds.get(member, "unknown")
-            if before != kind:
-                self._follow(score, one, duty, member, (before, kind), now)
-                self._turn(score, one, member, kind, now)
-        for member in one.kinds.keys() - kinds.keys():
-            self._turn(score, one, member, "unknown", now)
-        one.kinds = kinds
-        found = set(kinds.values())
-        alive = bool(found & {"answered", "withheld", "standby"})
+        found = set(one.kinds.values())
+        alive = bool(found & ALIVE)
         one.flags = "dead" in found and alive, "withheld" in found, not alive and bool(found - {"unknown"})
 
-    def _turn(self, score: PoolScore, one: _Now, member: str, kind: str, now: float) -> None:
+    def _turn(self, score: PoolScore, member: str, kind: str, now: float) -> None:
         spans = score.spans.setdefault(member, [])
         if not spans or spans[-1][1] != kind:
             spans.append((now, kind))
@@ -206,32 +226,35 @@ class Score:
             score.withheld += lasted * one.flags[1]
             score.outage += lasted * one.flags[2]
 
-    def _follow(self, score: PoolScore, one: _Now, duty: Duty, member: str, turn: tuple[str, str], now: float) -> None:
+    def _follow(self, score: PoolScore, one: _Now, duty: Duty, host: Host, turn: tuple[str, str], now: float) -> None:
         """One member's turn from one kind to another: does it come, go, die?"""
         before, after = turn
+        member = host.name
         if before in IN and after not in IN:
-            host = next((each for each in duty.hosts if each.name == member), None)
-            if host is not None and host.state is State.DOWN and now >= self.begin:
+            if host.state is State.DOWN and now >= self.begin:
                 score.failovers += 1
                 score.flaps += now - one.back.get(member, float("-inf")) < FLAP
         elif after in IN and before in ("gone", "withheld"):
             one.back[member] = now
         if after == "dead":
-            ttls = {service: (ttl, ttl) for service, ttl in self._ttls(duty)}
+            ttls = {service: (ttl, ttl) for service, ttl in self._ttls(duty, now)}
             one.open[member] = Death(member, now, ttls=ttls)
         elif before == "dead" and (death := one.open.pop(member, None)) is not None:
             if after == "answered":
                 death.revived = now
             elif after != "unknown":
                 death.left = now
-            death.ttls = {name: (was, dict(self._ttls(duty)).get(name, was)) for name, (was, _) in death.ttls.items()}
+                ttls_now = dict(self._ttls(duty, now))
+                death.ttls = {name: (was, ttls_now.get(name, was)) for name, (was, _) in death.ttls.items()}
             if death.at >= self.begin:
                 self._judge(score, duty, death)
 
-    def _ttls(self, duty: Duty) -> Iterator[tuple[str, int]]:
+    def _ttls(self, duty: Duty, now: float) -> Iterator[tuple[str, int]]:
+        """The TTL of each of its names at this moment."""
         assert self._roster is not None
         for service in duty.services:
-            yield name_to_text(service.name), self._roster.ttls.get(service.name, (service.ttl, ""))[0]
+            short = self._roster.why_short(service, now)
+            yield _text(service.name), min(service.ttl, service.ttl_min) if short else service.ttl
 
     def _judge(self, score: PoolScore, duty: Duty, death: Death) -> None:
         """Whether clients were rid of a dead member in time. The death itself was up to `first` seconds before the
@@ -239,7 +262,7 @@ class Score:
         assert self._roster is not None
         score.deaths.append(death)
         for service in duty.services:
-            name = name_to_text(service.name)
+            name = _text(service.name)
             found = budget.of(service, duty.pool, self._roster.dataset.checks)
             one = score.services.get(name)
             if one is None:
@@ -258,16 +281,29 @@ class Score:
                 one.missed += 1
 
 
-def _kinds(duty: Duty, truth: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
-    """What each member is. One of another pool that serves here is judged by its verdict there: it has no target."""
+_text = lru_cache(maxsize=1 << 14)(name_to_text)
+
+
+def _served(selection: Selection) -> dict[str, set[bytes]]:
+    """The addresses of each host that is answered."""
     served: dict[str, set[bytes]] = {}
-    for one in duty.selection.serving:
+    for one in selection.serving:
         served.setdefault(one.name, set()).update(one.addresses)
-    for host, keys in zip(duty.hosts, duty.targets, strict=True):
-        yield host.name, _kind(host, keys, served.pop(host.name, set()), truth)
+    return served
 
 
-def _kind(host: Host, keys: tuple[tuple[str, ...], ...], served: set[bytes], truth: Mapping[str, bool]) -> str:
+def _others(known: _Now, duty: Duty) -> list[int]:
+    """Members that may have become something else by a decision: other hosts than before, or answered otherwise."""
+    before, after = known.served, _served(duty.selection)
+    return [
+        index
+        for index, (old, new) in enumerate(zip(known.hosts, duty.hosts, strict=True))
+        if old is not new or before.get(new.name) != after.get(new.name)
+    ]
+
+
+def _kind(host: Host, keys: tuple[tuple[str, ...], ...], served: Set[bytes], truth: Mapping[str, bool]) -> str:
+    """What a member is. One of another pool that serves here is judged by its verdict there: it has no target."""
     alive = dead = kept_out = False
     for address, of_address in zip(host.addresses, keys, strict=True):
         known = [truth[key] for key in of_address if key in truth]

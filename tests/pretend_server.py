@@ -105,7 +105,10 @@ class Live:
         old, self.clock.mono = self.roster, self.clock.mono + away
         self.begin()
         health = {key: old.health(key) for key in old.targets() if self.clock.mono - old.health(key).seen <= 600}
-        self.roster.restore(health, old.overrides, old.directors.kept(), old.standings)
+        held = old.holds.frozen(old.duties)
+        kept = health, old.overrides, old.directors.kept(), old.standings, held, old.names.kept()
+        self.roster.restore(*kept)
+        self.roster.balancing.restore(old.balancing.kept(old.duties))
         self.load(self.contents)
 
     def load(self, contents: dict[str, bytes]) -> None:

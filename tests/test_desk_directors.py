@@ -91,17 +91,19 @@ async def test_large_tables_are_worked_out_beside_the_loop(office: Office, monke
 # -------------------------------------------------------------------- the journal, and what a restart reads
 
 
-def test_the_journal_has_what_decides() -> None:
+def test_the_journal_has_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "WEIGHTS_AT_ONCE", 1)
     one = ReportJournal()
     assert one.news("lvs1", "timed out", 0.0) == {"fault": "timed out"}
     assert one.news("lvs1", "timed out", 2.0) is None
     first = one.news("lvs1", table(server(1, 5), server(2, 5)), 4.0)
     assert first is not None and len(first["rows"]) == 2 and not first["gone"]
     assert one.news("lvs1", table(server(1, 5, active=9), server(2, 5)), 6.0) is None  # connections alone
-    assert one.news("lvs1", table(server(1, 6), server(2, 5)), 8.0) is None  # a weight alone, too early
-    later = one.news("lvs1", table(server(1, 7), server(2, 5)), 34.0)
+    assert one.news("lvs1", table(server(1, 4), server(2, 5)), 7.0)  # a weight alone: at once as long as they are few
+    assert one.news("lvs1", table(server(1, 6), server(2, 5)), 8.0) is None  # too early
+    later = one.news("lvs1", table(server(1, 7), server(2, 5)), 37.2)
     assert later is not None and [row[4:] for row in later["rows"]] == [["up", 7, False]]
-    idle = one.news("lvs1", table(server(1, 0), server(2, 5)), 36.0)
+    idle = one.news("lvs1", table(server(1, 0), server(2, 5)), 37.4)
     assert idle is not None and len(idle["rows"]) == 1  # weight 0 is a word
     gone = one.news("lvs1", table(server(2, 5)), 38.0)
     assert gone is not None and gone["gone"] == [["203.0.113.10:80", "", "192.0.2.1", 80]] and not gone["rows"]

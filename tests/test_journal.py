@@ -201,10 +201,15 @@ async def test_a_file_that_has_gone_is_begun_anew_with_what_is_in_force(journal:
     for name in journal.path.parent.glob("journal.db*"):
         name.unlink()
     probe(journal, BAD)
+    assert journal.shown(clock(journal).mono) == {"state": "ok", "why": "", "since": None, "holes": 0}
     assert not await journal.flush() and journal.state == "failing"
-    probe(journal, BAD)
+    probe(journal, BAD, after=7.0)
+    shown = journal.shown(clock(journal).mono)
+    assert shown == {"state": "failing", "why": journal.why, "since": 7.0, "holes": 1} and "had gone" in journal.why
     found = await reread(journal)
     assert journal.state == "ok"
+    assert journal.shown(clock(journal).mono) == {"state": "ok", "why": "", "since": None, "holes": 1}
+    assert Journal(None, Pretend()).shown(0.0)["state"] == "off"
     assert [one.kind for one in found.sessions] == ["hole"] and len(found.datasets) == 1
     assert [run.count for run in found.runs[target().key]] == [1]
 

@@ -28,9 +28,11 @@ def keep_only_those_there(roster: Roster, tally: Tally) -> None:
     )
 
 
-def tell_answers(roster: Roster, tally: Tally, director: str) -> None:
-    """How much the pools that follow a director have answered: their weights may go by it."""
-    keen = roster.balancing.keen
+def tell_answers(roster: Roster, tally: Tally, director: str) -> dict[str, int]:
+    """How much the pools that follow a director have answered, as far as their weights go by it; tells the roster."""
+    keen, found = roster.balancing.keen, {}
     for pool in roster.directors.followers(director):
         if pool in keen:
-            roster.answered(pool, sum(tally.services[one.name] for one in roster.duties[pool].services))
+            found[pool] = sum(tally.services[one.name] for one in roster.duties[pool].services)
+            roster.answered(pool, found[pool])
+    return found

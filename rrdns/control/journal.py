@@ -27,6 +27,7 @@ from rrdns.control.clock import Clock, Moment
 from rrdns.control.journal_rows import Files, about, packed, spoken
 from rrdns.control.journalfile import Batch, JournalFile, RunRow
 from rrdns.control.ownfile import companions, is_damage
+from rrdns.counted import Row
 from rrdns.model import Event, Override, Result, Target
 
 NAME = "journal.db"
@@ -67,18 +68,25 @@ class _Run:
 
 
 class Journal:
-    """`path` None: nothing is kept. `overrides`, `reports`, `standings`: what a picture shows, asked when one
-    is drawn."""
+    """`path` None: nothing is kept. `overrides`, `reports`, `standings`, `names`, `frozen`, `corrections`: what a
+    picture shows, asked when one is drawn."""
 
     def __init__(self, path: Path | None, clock: Clock, age: float = 14 * 86400.0, size: int = 64 << 20) -> None:
         self.path = path
         self.state = "ok"
         self.why = ""
+        self.holes = 0
+        """Times something was lost since the start."""
         self.about: Mapping[str, object] = {}
         """The settings that decisions depend on, noted with each session."""
         self.overrides: Callable[[], Iterable[Override]] = tuple
-        self.reports: Callable[[], Mapping[str, object]] = dict
+        self.reports: Callable[[float], Mapping[str, object]] = lambda now: {}
         self.standings: Callable[[], Mapping[str, object]] = dict
+        self.names: Callable[[float], Mapping[str, object]] = lambda now: {}
+        self.frozen: Callable[[], Mapping[str, object]] = dict
+        self.corrections: Callable[[], Mapping[str, object]] = dict
+        self.gathered: Callable[[bool], Iterable[Row]] = lambda whole: ()
+        """Counts of connections: all of them, or as much as makes a row worth writing."""
         self.contents: Callable[[], Files | None] = lambda: None
         """The files in force, read again for a journal that has lost them; called in a thread."""
         self._clock = clock
@@ -96,6 +104,13 @@ class Journal:
         self._load: tuple[str, str] | None = None
         """Digest of the list of files in force, and the load's state."""
         self._pictured = self._refreshed = self._pruned = self._tried = float("-inf")
+        self._failing_since = 0.0
+
+    def shown(self, now: float) -> dict[str, Any]:
+        """For `status`: `state` ok | failing | off; `since`: seconds it has failed for, None where it does not."""
+        state = "off" if self.path is None else self.state
+        since = max(0.0, now - self._failing_since) if state == "failing" else None
+        return {"state": state, "why": self.why, "since": since, "holes": self.holes}
 
     # ------------------------------------------------------------------ start and end
 
@@ -206,7 +221,7 @@ class Journal:
         self.note_input("override", "", {"words": [spoken(one, now) for one in words]}, now)
 
     def note_input(self, kind: str, name: str, data: Mapping[str, object], now: float) -> None:
-        """An override, a report."""
+        """An override, a report, a look at a name."""
         if self._file is None:
             return
         text = json.dumps(data, ensure_ascii=False)
@@ -249,6 +264,7 @@ class Journal:
         if kind == "hole":
             self._targets.clear()
             self._pending = Batch()
+            self.gathered(True)
         text = json.dumps(dict(self.about), ensure_ascii=False)
         begun = self._base + now.mono  # as everything after it is reckoned, so that nothing seems to be before it
         self._pending.sessions.append((self._session, begun, kind, text))
@@ -260,10 +276,12 @@ class Journal:
         self._pictured = now
         if self._load is None:
             return
+        self._put_gathered(True)
         words = [spoken(one, now) for one in self.overrides()]
         what = {
             "files": self._load[0], "state": self._load[1], "words": words, "standings": dict(self.standings()),
-            "reports": dict(self.reports()),
+            "reports": dict(self.reports(now)), "names": dict(self.names(now)), "frozen": dict(self.frozen()),
+            "corrections": dict(self.corrections()),
         }  # fmt: skip
         self.note_input("picture", "", what, now)
 
@@ -271,15 +289,21 @@ class Journal:
         """Before a batch is written: the clock, a picture if it is time, and runs that have grown for long."""
         if abs(now.wall - now.mono - self._base) > CLOCK_STEP:
             self._put_grown()
+            self._put_gathered(True)
             self._begin("clock")
         elif now.mono - self._pictured >= PICTURE:
             self._picture(now.mono)
         if now.mono - self._refreshed >= REFRESH:
+            self._put_gathered(self._refreshed == float("-inf"))  # the last time of all
             self._refreshed = now.mono
             self._put_grown()
         elif self._soon:
             self._put(self._soon & self._grown)
         self._soon.clear()
+
+    def _put_gathered(self, whole: bool) -> None:
+        for name, data, last in self.gathered(whole):
+            self.note_input("counts", name, data, last)
 
     def _put_grown(self) -> None:
         self._put(set(self._grown))
@@ -328,6 +352,9 @@ class Journal:
         why = f"{self.path}: {error}"
         if self.state == "ok" or self.why != why:
             log.logger.error("%s: inputs are NOT journaled, `rrdns replay` will miss them; trying again", why)
+        if self.state == "ok":
+            self._failing_since = self._clock.now()
+            self.holes += 1
         self.state, self.why = "failing", why
 
     async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:

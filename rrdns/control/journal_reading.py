@@ -5,7 +5,9 @@ Must not know: what is made of it. Raises Unreadable, with words for people.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 import zlib
 from array import array
@@ -16,6 +18,7 @@ from typing import Any
 from rrdns import zonefile
 from rrdns.control.journal import TICK
 from rrdns.control.journalfile import VERSION
+from rrdns.counted import LONGEST
 from rrdns.model import Result
 from rrdns.recorded import Input, Recording, Run, Session
 
@@ -29,7 +32,7 @@ class Unreadable(Exception):
 def read(path: Path, since: float, until: float = float("inf"), datasets: bool = True) -> Recording:
     """What the journal holds of the time from `since` (wall time) on, and from the last picture before that."""
     try:
-        db = _connect(path)
+        db = connect(path)
         try:
             return _read(db, since, until, datasets)
         finally:
@@ -38,21 +41,27 @@ def read(path: Path, since: float, until: float = float("inf"), datasets: bool =
         raise Unreadable(f"{path}: the journal can't be read: {error}") from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, known: int = VERSION, what: str = "journal") -> sqlite3.Connection:
+    """Read only. The path is not opened by itself: where the writer is this process too, closing that would take its
+    locks away (POSIX). Raises sqlite3.Error too."""
     try:
-        with path.open("rb"):
-            pass
+        path.stat()
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except FileNotFoundError:
-        why = "there is no journal here; give the server's state folder with --state DIR, or --journal FILE"
+        why = f"there is no {what} here; give the server's state folder with --state DIR, or --journal FILE"
         raise Unreadable(f"{path}: {why}") from None
     except OSError as error:
-        why = f"{error.strerror}; journals are read as root or as the server's user"
-        raise Unreadable(f"{path}: the journal can't be read: {why}") from error
+        why = f"{error.strerror}; it is read as root or as the server's user"
+        raise Unreadable(f"{path}: the {what} can't be read: {why}") from error
     db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if version != VERSION:
+    try:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version != known:
+            raise Unreadable(f"{path}: a {what} of version {version}; this rrdns reads version {known}")
+    except BaseException:
         db.close()
-        raise Unreadable(f"{path}: a journal of version {version}; this rrdns reads version {VERSION}")
+        raise
     db.execute("BEGIN")  # one picture of it all, however the server goes on
     return db
 
@@ -66,8 +75,9 @@ def _read(db: sqlite3.Connection, since: float, until: float, datasets: bool) ->
         return found
     ahead = {one.number: one.ahead for one in found.sessions}
     for session, time, kind, name, data in db.execute(
-        "SELECT session, time, kind, name, data FROM inputs WHERE time >= ? AND time <= ? ORDER BY session, time, id",
-        (begin, until),
+        "SELECT session, time, kind, name, data FROM inputs WHERE time >= ?"
+        " AND (time <= ? OR kind = 'counts' AND time <= ?) ORDER BY session, time, id",
+        (begin, until, until + 2 * LONGEST),  # a row of counts tells of the time before
     ):
         if session in ahead:
             found.inputs.append(Input(time + ahead[session], session, kind, name, json.loads(data)))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from typing import Any
 
 from rrdns.model import Override, Target
 
@@ -30,6 +31,14 @@ def spoken(word: Override, now: float) -> dict[str, object]:
     """An override as a row has it: its end as seconds from now."""
     found = {name: value for name, value in asdict(word).items() if name not in ("until", "until_wall")}
     return found | {"for": None if word.until is None else word.until - now}
+
+
+def word_of(said: Mapping[str, Any], now: float) -> Override:
+    """An operator's word from its row; what another version wrote besides is let pass."""
+    known = {one.name for one in fields(Override)}
+    rest = {name: value for name, value in said.items() if name in known}
+    until = None if said.get("for") is None else now + float(said["for"])
+    return Override(**rest, until=until, until_wall=until)
 
 
 def about(target: Target) -> str:

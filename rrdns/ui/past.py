@@ -31,7 +31,7 @@ def explain(args: argparse.Namespace, name: str, rtype: str) -> int:
     told = player.roster.explain(wire.name_from_text(name).lower(), wire.type_number(rtype), at)
     session = recording.session(at)
     if args.json:
-        print(json.dumps({"at": wall, **told}, indent=2))
+        print(json.dumps({**told, "time": wall}, indent=2))
         return 0
     console = out()
     write(console, [styled(("as it was at ", TITLE), (_text(wall), TITLE))])

@@ -57,7 +57,9 @@ def _replay(add: Add, checked: Checked) -> None:
         "The journal's inputs (every probe's result, reports, overrides, loads) through the real decision code under\n"
         "the files in ZONES, beside what the files of then did: failovers, flaps, how long a dead host was answered\n"
         "and a healthy one withheld, and whether the failover budget was kept. Without ZONES only what was.\n"
-        "A host counts as dead from the first failed probe of an unbroken run until the first that succeeds.",
+        "A host counts as dead from the first failed probe of an unbroken run until the first that succeeds. Services\n"
+        "are listed worst first; with ZONES each row says whether the edited files do better, worse or the same.\n"
+        "Exit codes: 0 replayed, whatever came of it; 2 there is no journal of that time, or ZONES can't be used.",
         ("rrdns replay --since 7d", "rrdns replay --since 7d zones.new/ --svg week.svg",
          "rrdns replay zones.new/ --journal /tmp/journal.db --json"),
         "replay:run",
@@ -67,7 +69,7 @@ def _replay(add: Add, checked: Checked) -> None:
     parser.add_argument(
         "--since", metavar="AGE", type=checked(parse_duration), default=7 * 86400.0, help="how far back (default: 7d)"
     )
-    parser.add_argument("--all", action="store_true", help="every member in the timeline, not only those with trouble")
+    parser.add_argument("--all", action="store_true", help="every service and member, not only those with trouble")
     parser.add_argument("--svg", metavar="FILE", help="also draw the timeline into this picture")
     journal(parser)
 

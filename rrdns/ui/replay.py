@@ -1,16 +1,16 @@
 """`rrdns replay`: what was, and what would have been under other files; a table, a timeline, JSON, a picture.
 
-Must not know: how decisions are made, how a journal is written.
+Must not know: how decisions are made, how a journal is written, how the page looks (`replay_page.py`).
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rrdns import zonefile
 from rrdns.control import files, journal, journal_reading
@@ -18,20 +18,17 @@ from rrdns.model import DataSet
 from rrdns.recorded import Recording
 from rrdns.replay import WARM, Player
 from rrdns.scoring import Score
-from rrdns.texts import clean, duration, plural
+from rrdns.texts import duration
 from rrdns.ui import timeline
 from rrdns.ui.config import ConfigError
-from rrdns.ui.console import TITLE, WARN, WEAK, Cell, Column, Line, out, styled, table, write
+from rrdns.ui.console import out, write
+from rrdns.ui.replay_page import moment, page, remarks, rows
 from rrdns.ui.replayed import Pass, as_json
-from rrdns.ui.timeline import Axis, Row
+from rrdns.ui.timeline import Axis
 
-FINE, PROBLEMS = 0, 1
-SHOWN = 24  # rows of the timeline; --all shows every member
-COLUMNS = (
-    Column("SERVICE", least=16), Column("POOL", least=6), Column("FAILOVERS", right=True), Column("FLAPS", right=True),
-    Column("DEAD ANSWERED", right=True), Column("ALIVE WITHHELD", right=True), Column("NOBODY ALIVE", right=True),
-    Column("BUDGET KEPT", right=True), Column("SLOWEST", right=True),
-)  # fmt: skip
+FINE = 0
+PIECES = 200  # in which a replay is played, so that it can say how far it is
+PATIENCE = 1.5  # seconds until it says so
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,14 +38,15 @@ def run(args: argparse.Namespace) -> int:
     recording = read(path, since - WARM)
     begin = max(recording.steady(since), recording.begin)
     edited = dataset_of(args.zones) if args.zones else None
-    passes = [play(recording, begin, None)]
+    gc.freeze()  # what was read stays: looking through it again and again would cost more than the replay
+    passes = [play(recording, begin, None, "then")]
     if edited is not None:
-        passes.append(play(recording, begin, edited))
+        passes.append(play(recording, begin, edited, "edited"))
     told = as_json(str(path), recording, begin, passes, str(args.zones or ""))
     axis = Axis(begin, recording.end, recording.wall(begin))
     if args.svg:
-        title = f"rrdns replay, {_moment(axis.wall)} to {_moment(recording.wall(recording.end))}"
-        draw(Path(args.svg), timeline.svg(rows(passes, axis, args.all), axis, title, _remarks(told, passes)))
+        title = f"rrdns replay, {moment(axis.wall)} to {moment(recording.wall(recording.end))}"
+        draw(Path(args.svg), timeline.svg(rows(passes, axis, args.all), axis, title, remarks(told, passes)))
     if args.json:
         print(json.dumps(told, indent=2))
         return FINE
@@ -101,121 +99,37 @@ def draw(path: Path, text: str) -> None:
 # ---------------------------------------------------------------- playing
 
 
-def play(recording: Recording, begin: float, edited: DataSet | None) -> Pass:
+def play(recording: Recording, begin: float, edited: DataSet | None, name: str = "") -> Pass:
     score = Score(begin)
-    player = Player(recording, begin, edited, score)
+    player = Player(recording, begin, edited, score, rings=False)
+    progress = Progress(f"replay, {'files of then' if edited is None else 'edited files'}" if name else "")
+    first, length = player.begin, recording.end - player.begin
+    for piece in range(1, PIECES + 1):
+        player.play(first + length * piece / PIECES)
+        progress.show(piece / PIECES)
     player.play(recording.end)
+    progress.end()
     score.finish(recording.end)
     return Pass(player, score)
 
 
-# ---------------------------------------------------------------- as a page
+class Progress:
+    """A line on a terminal that says how far a long replay is; it goes when that is done."""
 
+    def __init__(self, what: str) -> None:
+        self._what = what if sys.stderr.isatty() else ""
+        self._begun = self._shown = time.monotonic()
+        self._long = 0
 
-def page(told: Mapping[str, Any], passes: Sequence[Pass], axis: Axis, width: int, everyone: bool) -> Iterator[Line]:
-    same = told["agreement"]
-    yield styled(
-        ("replay  ", TITLE), f"{_moment(told['from'])} to {_moment(told['to'])}, ",
-        f"{duration(told['watched'])} with a server",
-    )  # fmt: skip
-    trust = f"the files of then give {same['same']} of the {same['recorded']} transitions that were recorded"
-    yield styled(("trust   ", TITLE), (trust, "" if same["same"] == same["recorded"] else "yellow"))
-    if len(passes) > 1:
-        yield styled(("read    ", TITLE), f"then → under {clean(told['zones'])}")
-    yield styled("")
-    body = [_row(name, one) for name, one in told["services"].items()]
-    yield from table(COLUMNS, body or [[("nothing is served from a pool", WEAK)] + [("", "")] * 8], width)
-    drawn = rows(passes, axis, everyone)
-    if drawn:
-        yield styled("")
-        yield from timeline.lines(drawn, axis, width)
-    for note in told["notes"]:
-        yield styled(("note  ", WARN), f" {clean(note)}")
+    def show(self, part: float) -> None:
+        now = time.monotonic()
+        if not self._what or now - self._begun < PATIENCE or now - self._shown < 0.2:
+            return
+        self._shown = now
+        text = f"{self._what}: {part:.0%}, {duration((now - self._begun) * (1 - part) / part)} left"
+        print(f"\r{text.ljust(self._long)}", end="", file=sys.stderr, flush=True)
+        self._long = len(text)
 
-
-def _row(name: str, one: Mapping[str, Any]) -> list[Cell]:
-    then, edited = one.get("then"), one.get("edited", _NONE)
-    pair = then or {}, (edited if edited is not _NONE else None)
-
-    def amount(key: str, text: Any = str) -> Cell:
-        before = text(pair[0][key]) if pair[0] else "-"
-        if edited is _NONE:
-            return before, _alarm(key, pair[0])
-        after = text(pair[1][key]) if pair[1] else "-"
-        return f"{before} → {after}" if before != after else before, _better(key, pair)
-
-    return [
-        (clean(name), ""), (clean(one["pool"]), WEAK), amount("failovers"), amount("flaps"),
-        amount("dead_answered", _time), amount("alive_withheld", _time), amount("nobody_alive", _time),
-        _kept(pair, edited is _NONE), amount("slowest", _time),
-    ]  # fmt: skip
-
-
-_NONE: Any = object()
-
-
-def _time(seconds: float) -> str:
-    return duration(seconds) if seconds else "-"
-
-
-def _kept(pair: tuple[Mapping[str, Any], Mapping[str, Any] | None], single: bool) -> Cell:
-    def text(one: Mapping[str, Any] | None) -> str:
-        if not one or one.get("budget") is None:
-            return "-"
-        total = one["budget_kept"] + one["budget_missed"]
-        return f"{one['budget_kept']} of {total} in {duration(one['budget'])}" if total else "-"
-
-    before = text(pair[0])
-    if single or text(pair[1]) == before:
-        return before, "red" if pair[0].get("budget_missed") else ""
-    return f"{before} → {text(pair[1])}", _better("budget_missed", pair)
-
-
-def _alarm(key: str, one: Mapping[str, Any]) -> str:
-    return "yellow" if one.get(key) and key in ("dead_answered", "alive_withheld", "flaps") else ""
-
-
-def _better(key: str, pair: tuple[Mapping[str, Any], Mapping[str, Any] | None]) -> str:
-    before, after = pair[0].get(key) or 0, (pair[1] or {}).get(key) or 0
-    return "" if before == after else "green" if after < before else "red"
-
-
-def rows(passes: Sequence[Pass], axis: Axis, everyone: bool) -> list[Row]:
-    """Members something happened to, the worst first, then each pool's together; under both files where there are."""
-    trouble: dict[tuple[str, str], float] = {}
-    for one in passes:
-        for pool, score in one.score.pools.items():
-            for member, turns in score.spans.items():
-                spans = timeline.spans_of(turns, axis)
-                bad = sum(end - begin for begin, end, kind in spans if kind in ("dead", "withheld", "gone"))
-                trouble[pool, member] = max(bad, trouble.get((pool, member), 0.0))
-    chosen = sorted(trouble, key=lambda one: (-trouble[one], one))
-    if not everyone:
-        chosen = [one for one in chosen if trouble[one] > 0][: SHOWN // len(passes)]
-    found = []
-    for pool, member in sorted(chosen):
-        for index, one in enumerate(passes):
-            its = one.score.pools.get(pool)
-            turns = its.spans.get(member, []) if its else []
-            label = member if not index else "  edited"
-            found.append(Row(pool, label, timeline.spans_of(turns, axis), bool(index)))
-    return found
-
-
-def _remarks(told: Mapping[str, Any], passes: Sequence[Pass]) -> list[str]:
-    found = []
-    for name, one in told["pools"].items():
-        texts = []
-        for label in ("then", "edited")[: len(passes)]:
-            if score := one.get(label):
-                texts.append(
-                    f"{label}: {plural(score['failovers'], 'failover')}, {plural(score['flaps'], 'flap')}, "
-                    f"dead answered {duration(score['dead_answered'])}, "
-                    f"alive withheld {duration(score['alive_withheld'])}"
-                )
-        found.append(f"{name}: " + "; ".join(texts))
-    return [*found[:20], *told["notes"]]
-
-
-def _moment(wall: float) -> str:
-    return time.strftime("%a %Y-%m-%d %H:%M:%S", time.localtime(wall))
+    def end(self) -> None:
+        if self._long:
+            print("\r" + " " * self._long + "\r", end="", file=sys.stderr, flush=True)

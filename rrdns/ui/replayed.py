@@ -16,6 +16,8 @@ from rrdns.scoring import PoolScore, Score, ServiceScore
 from rrdns.texts import plural
 from rrdns.wire import name_to_text
 
+BAD = {"dead_answered": 1.0, "alive_withheld": 1.0, "flaps": 1, "budget_missed": 1}
+"""What had better be less, and from which difference on it counts."""
 RANKS = {1: "the same question", 2: "another check of the same type and port", 3: "another check"}
 
 
@@ -67,12 +69,24 @@ def as_json(path: str, recording: Recording, begin: float, passes: Sequence[Pass
         "services": {
             service: {
                 "pool": pool,
-                **{name: _service(one, service, pool) for name, one in zip(names, passes, strict=True)},
+                **(sides := {name: _service(one, service, pool) for name, one in zip(names, passes, strict=True)}),
+                **({"verdict": verdict(sides["then"], sides["edited"])} if len(passes) > 1 else {}),
             }
             for service, pool in sorted(_services(passes).items())
         },
         "notes": notes(passes),
     }
+
+
+def verdict(then: dict[str, Any] | None, edited: dict[str, Any] | None) -> str:
+    """better | worse | mixed | same; new, gone: only under one of the files there was something to judge."""
+    if then is None or edited is None:
+        return "same" if then is edited else "gone" if edited is None else "new"
+    turns = {key: edited[key] - then[key] for key, least in BAD.items() if abs(edited[key] - then[key]) >= least}
+    if not turns:
+        return "same"
+    better, worse = any(by < 0 for by in turns.values()), any(by > 0 for by in turns.values())
+    return "mixed" if better and worse else "worse" if worse else "better"
 
 
 def _services(passes: Sequence[Pass]) -> dict[str, str]:

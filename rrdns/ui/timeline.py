@@ -6,6 +6,7 @@ is shown. Must not know: where the spans come from.
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ COLOURS = {
     "dead": "#d62839",
 }
 TICKS = 5
+DECIDING = 0.1  # seconds that a decision takes: nobody is withheld by it
+FLEETING = 1.0  # seconds; of less a timeline shows nothing by itself
 LABEL = 26
 
 
@@ -75,7 +78,7 @@ def spans_of(turns: Sequence[tuple[float, str]], axis: Axis) -> tuple[tuple[floa
     for index, (at, kind) in enumerate(turns):
         end = turns[index + 1][0] if index + 1 < len(turns) else axis.end
         begin, end = max(at, axis.begin), min(end, axis.end)
-        if end > begin and kind != "unknown":
+        if end > begin and kind != "unknown" and (kind != "withheld" or end - begin > DECIDING):
             found.append((begin, end, kind))
     return tuple(found)
 
@@ -134,6 +137,7 @@ def _joined(cells: Sequence[Cell]) -> Iterator[Cell]:
 
 
 BAR, GAP, SIDE, WIDE = 16, 6, 210, 1100
+CHARACTERS = 165  # of a remark, in a line of the picture
 
 
 def svg(rows: Sequence[Row], axis: Axis, title: str, remarks: Sequence[str] = ()) -> str:
@@ -142,7 +146,7 @@ def svg(rows: Sequence[Row], axis: Axis, title: str, remarks: Sequence[str] = ()
     y, pool = 64, None
     scale = (WIDE - SIDE - 20) / max(1e-9, axis.end - axis.begin)
     top = y
-    for row in rows:
+    for number, row in enumerate(rows):
         if row.pool != pool:
             pool = row.pool
             y += 14
@@ -159,7 +163,7 @@ def svg(rows: Sequence[Row], axis: Axis, title: str, remarks: Sequence[str] = ()
                 f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{BAR}" fill="{COLOURS[kind]}">'
                 f"<title>{escape(clean(told))}</title></rect>"
             )
-        y += BAR + (2 if not row.faint and rows.index(row) + 1 < len(rows) else GAP)
+        y += BAR + (2 if not row.faint and number + 1 < len(rows) and rows[number + 1].faint else GAP)
     for share, text in axis.ticks():
         x = SIDE + share * (WIDE - SIDE - 20)
         anchor = "start" if share == 0 else "end" if share == 1 else "middle"
@@ -170,9 +174,10 @@ def svg(rows: Sequence[Row], axis: Axis, title: str, remarks: Sequence[str] = ()
         body.append(f'<rect x="{x}" y="38" width="12" height="12" fill="{COLOURS[kind]}"/>')
         body.append(f'<text x="{x + 17}" y="48" class="time">{escape(meaning)}</text>')
         x += 40 + 7 * len(meaning)
-    for number, remark in enumerate(remarks):
-        body.append(f'<text x="12" y="{y + 40 + 17 * number}" class="time">{escape(clean(remark))}</text>')
-    height = y + 44 + 17 * len(remarks)
+    below = [line for remark in remarks for line in textwrap.wrap(clean(remark), CHARACTERS, subsequent_indent="  ")]
+    for number, remark in enumerate(below):
+        body.append(f'<text x="12" y="{y + 40 + 17 * number}" class="time">{escape(remark)}</text>')
+    height = y + 44 + 17 * len(below)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {height}" width="{WIDE}" height="{height}"'
         ' font-family="system-ui, sans-serif">'
