@@ -21,6 +21,8 @@ from itertools import count
 from math import inf
 from typing import Any
 
+from rrdns import assumed
+from rrdns.carrying import NOBODY_GOOD, Load, loads
 from rrdns.imagined import Known
 from rrdns.model import DirectorTable, Override, Result, Service
 from rrdns.roster.entries import Listing, entries_of
@@ -148,7 +150,7 @@ class _Course:
     def _settle(self) -> None:
         """The roster as the server has it."""
         known, now = self.known, self.start
-        self.roster.restore(known.health, known.overrides, known.members, known.standings)
+        self.roster.restore(known.health, known.overrides, known.members, known.standings, names=known.names)
         self._act(self.roster.load(known.dataset, now), now)
         for name, said in known.tables.items():
             for _ in range(2):  # a removal must stand for two readings
@@ -222,6 +224,8 @@ class _Course:
             for gone in set(before or ()) - set(serving):
                 self._left[name, gone] = now - self.start, dict(self._ttls)
         self._ttls = {name: ttl for name, (ttl, _) in self.roster.ttls.items()}
+        for follows in assumed.succeed(self.roster, now, self.notes):
+            self._act(follows, now)
 
     def _push(self, at: float, kind: str, name: str) -> None:
         heapq.heappush(self._heap, (at, next(self._order), kind, name))
@@ -270,52 +274,30 @@ class _Course:
     def _picture(self, service: Service) -> Picture:
         duty = self.roster.duties[service.pool]
         found = duty.selection
-        bad = found.rung in ("drained", "unknown", "when_down")
+        bad = found.rung in NOBODY_GOOD
         healthy = bool(found.serving) and not bad and (found.state != "panic" or any(o.available for o in duty.hosts))
-        weight = 0 if bad else sum(one.weight for one in found.serving)
+        weight = 0 if bad else sum(one.weight for one in found.serving) // duty.scale
         names = tuple(one.name for one in found.serving)
         ttl = self.roster.ttls[service.name][0]
         return Picture(names, found.state, found.why, ttl, healthy, found.servfail, weight)
 
-    def _loads(self) -> dict[str, tuple[int, int]]:
-        """By pool the weight that is needed and there, added up over all pools that share hosts: each host counts
-        once, each pool's load too."""
-        of_host: dict[bytes, set[str]] = {}
-        weights: dict[bytes, int] = {}
-        for name, duty in self.roster.duties.items():
-            if duty.selection.rung in ("drained", "unknown", "when_down"):
-                continue
-            for one in duty.selection.serving:
-                for address in one.addresses[:1]:
-                    of_host.setdefault(address, set()).add(name)
-                    weights[address] = max(one.weight, weights.get(address, 0))
-        groups: dict[str, set[str]] = {name: {name} for name in self.roster.duties}
-        for sharing in of_host.values():
-            whole = set[str]().union(*(groups[name] for name in sharing))
-            for name in whole:
-                groups[name] = whole
-        pools = self.roster.dataset.pools
-        return {
-            name: (
-                sum(pools[one].capacity for one in group),
-                sum(weight for address, weight in weights.items() if of_host[address] & group),
-            )
-            for name, group in groups.items()
-        }
+    def _loads(self) -> dict[str, Load]:
+        duties = self.roster.duties
+        scales = {name: duty.scale for name, duty in duties.items()}
+        return loads({name: duty.selection for name, duty in duties.items()}, self.roster.dataset.pools, scales)
 
     def _fate(
-        self, service: Service, before: Picture, after: Picture, hosts: set[str], loads: Mapping[str, tuple[int, int]]
+        self, service: Service, before: Picture, after: Picture, hosts: set[str], groups: Mapping[str, Load]
     ) -> Fate:
         lost = tuple(one for one in before.members if one not in after.members)
         struck = {member for pool, member in (*self.outage.down, *self.outage.drain) if pool == service.pool}
         dying = tuple(one for one in before.members if one in struck)
         out, moved = self._moved(service, before, [one for one in (*lost, *dying) if one in hosts], after)
-        needs, has = loads.get(service.pool, (0, 0))
-        if not self.roster.dataset.pools[service.pool].capacity:
-            needs = 0
+        load = groups[service.pool]
+        needs = load.needs if self.roster.dataset.pools[service.pool].capacity else 0
         return Fate(
             name_to_text(service.name), service.pool, before, after, lost,
-            tuple(one for one in after.members if one not in before.members), dying, out, moved, needs, has,
+            tuple(one for one in after.members if one not in before.members), dying, out, moved, needs, load.has,
         )  # fmt: skip
 
     def _moved(

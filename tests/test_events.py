@@ -22,7 +22,7 @@ def test_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert "member web/web1" in text and "up → down" in text and "timed out after 2s connecting" in text
         assert api.asked[-1][2] == {"since": "3600.0", "pool": "web", "limit": "3"}
         said(capsys, "events", "--since", "60", "--control", api.path)
-        assert api.asked[-1][2] == {"since": "60.0", "limit": "10000"}
+        assert api.asked[-1][2] == {"since": "60.0", "limit": "100000"}
         lines = said(capsys, "events", "--json", "--control", api.path)[1].splitlines()
         assert [json.loads(line)["name"] for line in lines][:2] == ["web/web1", "web/web2"]
 
@@ -52,6 +52,15 @@ def test_following_survives_a_restart_of_control_and_ctrl_c(tmp_path: Path) -> N
             api.start()
             assert "meanwhile" in process.stdout.readline()
             assert "later" in process.stdout.readline()
+            api.stop()
+            assert "trying again" in process.stderr.readline()
+            again = {**api.status["events"][1], "time": api.status["events"][1]["time"] + 0.8}
+            api.status["events"] = [again, event("at last")]
+            api.stream = []
+            api.start()
+            assert "at last" in process.stdout.readline(), "what only the journal has is told in its time, not again"
+            since = [float(query["since"]) for _, path, query, _ in api.asked if "since" in query]
+            assert since and all(60 < one < 120 for one in since), "from the last that was shown on"
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 130
             assert "Traceback" not in process.stderr.read()

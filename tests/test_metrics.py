@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import subprocess
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from needs import needs
+from small_roster import members
+from test_balance import POOL, Scene, carried
+from test_balance import data as scene_data
 
 import rrdns
 from rrdns import model
 from rrdns.control import metrics_port
-from rrdns.control.measures import BOUNDS, Measures, reason_class
-from rrdns.control.metrics import NAMES, text
+from rrdns.control.measures import BOUNDS, KINDS, Measures, kinds, reason_class
+from rrdns.control.metrics import NAMES, _of_balance, text
 from rrdns.control.metrics_port import MetricsPort
-from rrdns.model import Check, Event, Result, Target
+from rrdns.failover import Selection
+from rrdns.model import Check, Event, Result, Standing, Target
+from rrdns.roster import succession
 
 FOLDER = Path(rrdns.__file__).parent / "dashboards"
 HERE = Path(__file__).parent
@@ -51,6 +59,59 @@ def test_transitions_are_counted_and_forgotten_with_their_subject() -> None:
     assert one.moves == {("member", "web/web1", "down"): 3, ("member", "web/web1", "up"): 3}
     one.heard(event("member", "web/web1", "up", "absent"))
     assert not one.moves
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counted"),
+    [
+        ("no tier", "tier 1", ["promotion"]),
+        ("tier 1", "tier 2", ["promotion"]),
+        ("tier 2", "tier 10", ["promotion"]),
+        ("tier 10", "tier 2", ["return"]),
+        ("tier 1", "no tier", ["demotion"]),
+        ("nobody", "holder web1", ["promotion"]),
+        ("holder web1", "holder web2", ["promotion", "demotion"]),
+        ("holders web1, web2", "holders web2, web3", ["promotion", "demotion"]),
+        ("holders web1, web2", "holder web2", ["demotion"]),
+        ("holder web1", "nobody", ["demotion"]),
+        ("served by its own", "served by reports", ["promotion"]),
+        ("served by reports", "served by sorry", ["promotion"]),
+        ("served by sorry", "served by its own", ["return"]),
+        ("serves its own", "r1, r2 shed to web", ["shed"]),
+        ("r1, r2 shed to web", "r1 shed to web", []),
+        ("r1 shed to web", "r1, r2 shed to web", ["shed"]),
+        ("r1, r2 shed to web", "serves its own", ["return"]),
+        ("borrows reports/r1", "borrows nobody", []),
+    ],
+)
+def test_moves_of_failover_are_counted_by_kind(before: str, after: str, counted: list[str]) -> None:
+    assert list(kinds(before, after)) == counted
+    one = Measures()
+    one.heard(event("failover", "web", before, after))
+    assert {kind: number for (_, _, kind), number in one.moves.items()} == Counter(counted)
+    one.heard(event("pool", "web", "ok", "absent"))
+    assert not one.moves
+
+
+STANDINGS = (
+    Standing(), Standing(tier=1), Standing(tier=2), Standing(holders=("a",)), Standing(holders=("a", "b")),
+    Standing(source="other"), Standing(source="sorry"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["idle-standby", "rotating-standby", "simple-failover"])
+def test_whatever_the_roster_tells_of_failover_is_understood(scheme: str) -> None:
+    """Its words are read here: another word for a move must not count as nothing."""
+    pool = model.Pool("web", (), failover=model.Failover(scheme))
+    sheds = [Selection("ok", "", (), "available", standing=one) for one in STANDINGS]
+    sheds += [replace(sheds[0], shed=frozenset("ab"), to_pools=("other",))]
+    seen = set()
+    for before, after in itertools.permutations(sheds, 2):
+        for told in succession.moves(pool, before, after, [], "", 0.0):
+            counted = list(kinds(told.before, told.after))
+            assert counted and set(counted) <= set(KINDS), told
+            seen |= set(counted)
+    assert seen >= {"promotion", "return", "shed"}
 
 
 def target(name: str = "web") -> Target:
@@ -132,6 +193,35 @@ def test_a_thousand_members_cost_little() -> None:
     assert large.count(b"\n") < 15_000 and len(large) < 2_000_000
     print(f"{large.count(bytes([10]))} lines, {len(large)} bytes, {took * 1000:.0f} ms of CPU")
     assert took < 5.0  # usually 0.1
+
+
+def balance_rows(one: Scene) -> dict[str, dict[str, float]]:
+    rows: dict[str, list[Any]] = {name: [] for name in NAMES}
+    _of_balance(one.one.duties["web"], one.now, rows)
+    return {
+        name.removeprefix("rrdns_member_"): {member: round(float(value), 3) for (_, member), value in its}
+        for name, its in rows.items()
+        if its
+    }
+
+
+def test_what_the_closed_loop_knows() -> None:
+    """Nothing is said of what nobody counts, and nothing of who has gone."""
+    plain = Scene(scene_data(replace(POOL, following=())))
+    assert balance_rows(plain) == {"wanted_share": {"web1": 0.333, "web2": 0.333, "web3": 0.333}}
+    one = Scene(scene_data(replace(POOL, correct=True)))
+    totals = [0, 0, 0]
+    one.poll(carried(0, 0, 0, totals=(0, 0, 0)))
+    for _ in range(400):
+        totals = [totals[0] + 100, totals[1] + 100, totals[2]]
+        one.poll(carried(1, 1, 1, totals=(totals[0], totals[1], totals[2])), answers=200)
+    found = balance_rows(one)
+    assert found["connected_share"] == {"web1": 0.5, "web2": 0.5, "web3": 0.0}
+    assert found["suspect"] == {"web1": 0.0, "web2": 0.0, "web3": 1.0}
+    assert set(found["correction_factor"]) == {"web1", "web2", "web3"}
+    assert all(0.2 < factor <= 5.0 for factor in found["correction_factor"].values())
+    one.take(one.one.load(scene_data(replace(POOL, correct=True, members=members(2))), one.now))
+    assert all(set(its) == {"web1", "web2"} for its in balance_rows(one).values())
 
 
 # ---------------------------------------------------------------- rules and dashboard

@@ -26,70 +26,18 @@ from rrdns.checks.jobs import Stats
 from rrdns.control.clock import Clock
 from rrdns.control.counters import Tally
 from rrdns.control.desk import Desk
-from rrdns.control.measures import BOUNDS, REASONS, Measures
+from rrdns.control.measures import BOUNDS, KINDS, REASONS, Measures
+from rrdns.control.metric_names import MEMBER_STATES, MOVES, POOL_STATES
+from rrdns.control.metric_names import NAMES as NAMES
 from rrdns.control.overview import Overview
 from rrdns.control.store import Store
+from rrdns.roster import balancing
+from rrdns.roster.duty import Duty
 from rrdns.roster.roster import Roster
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FRESH = 1.0  # seconds a page is given out again
-
-MEMBER_STATES = ("up", "down", "unknown", "drained", "disabled")
-POOL_STATES = ("ok", "degraded", "down", "unknown", "panic")
-MOVES = ("up", "down")  # counted from 0, so that the first one is an increase
-
-# name (counters with their _total): kind, labels, help
-NAMES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
-    "rrdns_build_info": ("gauge", ("version", "python"), "Always 1; which rrdns this is."),
-    "rrdns_control_start_timestamp_seconds": ("gauge", (), "When the control process started, Unix seconds."),
-    "rrdns_queries_total": ("counter", ("worker", "proto"), "Queries received."),
-    "rrdns_responses_total": ("counter", ("worker",), "Replies sent, refusals included."),
-    "rrdns_responses_refused_total": ("counter", ("worker",), "Replies that were REFUSED, FORMERR, NOTIMP or BADVERS."),
-    "rrdns_responses_truncated_total": ("counter", ("worker",), "UDP replies that were cut off (TC)."),
-    "rrdns_responses_limited_total": ("counter", ("worker",), "UDP replies beyond the rate of their client's network."),
-    "rrdns_queries_dropped_total": ("counter", ("worker",), "Packets that got no reply."),
-    "rrdns_worker_up": ("gauge", ("worker",), "1: the worker lives and serves."),
-    "rrdns_worker_stale": ("gauge", ("worker",), "1: it answers without control's word for over max_stale."),
-    "rrdns_worker_heartbeat_age_seconds": ("gauge", ("worker",), "Age of the worker loop's last heartbeat."),
-    "rrdns_worker_restarts_total": ("counter", ("worker",), "Times the worker was replaced."),
-    "rrdns_worker_errors_total": ("counter", ("worker",), "Packets that raised an error; should stay 0."),
-    "rrdns_worker_tcp_connections": ("gauge", ("worker",), "Open TCP connections."),
-    "rrdns_answers_total": ("counter", ("pool", "member"), "Answers that held the member's address."),
-    "rrdns_service_answers_total": ("counter", ("zone", "service", "pool"), "Answers given for a POOL name."),
-    "rrdns_service_ttl_seconds": ("gauge", ("zone", "service", "pool"), "TTL in force of a POOL name."),
-    "rrdns_member_state": ("gauge", ("pool", "member", "state"), "1 for the state the member is in, else 0."),
-    "rrdns_member_weight": ("gauge", ("pool", "member"), "Weight in force; 0: it is not answered."),
-    "rrdns_member_transitions_total": ("counter", ("pool", "member", "state"), "Times the member came to a state."),
-    "rrdns_pool_state": ("gauge", ("pool", "state"), "1 for the state the pool is in, else 0."),
-    "rrdns_pool_members": ("gauge", ("pool",), "Members of the pool."),
-    "rrdns_pool_serving_members": ("gauge", ("pool",), "Members that are answered now."),
-    "rrdns_pool_up_members": ("gauge", ("pool",), "Members that are up and neither drained nor disabled."),
-    "rrdns_pool_quorum": ("gauge", ("pool",), "Available members below which the pool is not ok."),
-    "rrdns_pool_transitions_total": ("counter", ("pool", "state"), "Times the pool came to a state."),
-    "rrdns_check_duration_seconds": ("histogram", ("check",), "How long probes took."),
-    "rrdns_check_failures_total": ("counter", ("check", "reason"), "Probes that failed."),
-    "rrdns_check_void_total": ("counter", ("check",), "Probes that do not count, as this machine was at fault."),
-    "rrdns_checks_in_flight": ("gauge", (), "Probes under way."),
-    "rrdns_check_lateness_seconds": ("gauge", (), "How late the probe is that has waited longest for its turn."),
-    "rrdns_control_lags_total": ("counter", (), "Times the control loop stood still for over 100 ms."),
-    "rrdns_director_up": ("gauge", ("director", "type"), "1: the director's last reading gave a table."),
-    "rrdns_director_last_success_timestamp_seconds": ("gauge", ("director", "type"), "When it last did, Unix seconds."),
-    "rrdns_director_poll_failures_total": ("counter", ("director", "type"), "Readings that failed."),
-    "rrdns_director_poll_duration_seconds": ("gauge", ("director", "type"), "How long the last reading took."),
-    "rrdns_director_stale_after_seconds": ("gauge", ("director", "type"), "Age after which its word has no vote."),
-    "rrdns_zone_serial": ("gauge", ("zone",), "Serial of the zone's SOA."),
-    "rrdns_config_last_reload_successful": ("gauge", (), "1: the newest files are in force."),
-    "rrdns_config_last_reload_timestamp_seconds": ("gauge", (), "When files were last tried, Unix seconds."),
-    "rrdns_overrides": ("gauge", ("word",), "Overrides by operators in force."),
-    "rrdns_isolation_held": ("gauge", (), "1: the self-isolation guard holds the last states."),
-    "rrdns_isolation_holds_total": ("counter", (), "Times it began to."),
-    "rrdns_state_saved": ("gauge", (), "0: what is in force is not saved on the disk."),
-    "rrdns_notify_sent_total": ("counter", ("sink",), "Messages that a sink took."),
-    "rrdns_notify_failures_total": ("counter", ("sink",), "Tries that failed."),
-    "rrdns_notify_dropped_total": ("counter", ("sink",), "Messages given up."),
-    "rrdns_notify_waiting": ("gauge", ("sink",), "Messages that wait."),
-    "rrdns_notify_failing": ("gauge", ("sink",), "1: the last try failed."),
-}
+AT_ONCE = 100  # pools
 
 _OF_WORKER = {
     "rrdns_responses_total": "answered",
@@ -147,6 +95,7 @@ class Metrics:
             if self._sources.clock.now() - self._made >= FRESH:
                 rows = await self._desk.look(self._of_roster)
                 self._of_server(rows)
+                await self._of_answers(rows)
                 self._sources.measures.keep_only(self._names)
                 checks = dict(self._sources.measures.checks)
                 self._page = await asyncio.to_thread(text, rows, checks)
@@ -160,7 +109,9 @@ class Metrics:
         control = self._desk.serving
         ok = control and any(workers)
         words = "serving" if control else "starting"
-        return ok, {"ok": ok, "control": words, "workers": len(workers), "workers_serving": sum(workers)}
+        found = {"ok": ok, "control": words, "workers": len(workers), "workers_serving": sum(workers)}
+        kept = {"state": self._sources.store.state, "journal": self._desk.journal.shown(0.0)["state"]}
+        return ok, {**found, **kept}  # what is not kept is no reason to take a server out
 
     # ------------------------------------------------------------------ gathering
 
@@ -181,6 +132,7 @@ class Metrics:
                 rows["rrdns_answers_total"].append((labels, answers.get(labels, 0)))
                 for state in MOVES:
                     rows["rrdns_member_transitions_total"].append(((*labels, state), moves["member", path, state]))
+            _of_balance(duty, self._sources.clock.now(), rows)
             for state in POOL_STATES:
                 rows["rrdns_pool_state"].append(((name, state), duty.selection.state == state))
                 rows["rrdns_pool_transitions_total"].append(((name, state), moves["pool", name, state]))
@@ -200,6 +152,9 @@ class Metrics:
         guard = roster.verdicts.guard
         rows["rrdns_isolation_held"].append(((), isolation.holding(guard)))
         rows["rrdns_isolation_holds_total"].append(((), guard.holds))
+        for name in roster.company.timed:
+            for kind in KINDS:
+                rows["rrdns_failover_transitions_total"].append(((name, kind), moves["failover", name, kind]))
         self._of_directors(roster, rows)
         self._names = {one.check.name for one in roster.targets().values()}
         return rows
@@ -230,6 +185,10 @@ class Metrics:
         single["rrdns_checks_in_flight"] = checks.in_flight + checks.commands_in_flight
         single["rrdns_check_lateness_seconds"] = checks.late_now
         single["rrdns_control_lags_total"] = checks.lags
+        journal = self._desk.journal.shown(source.clock.now())
+        if journal["state"] != "off":
+            single["rrdns_journal_written"] = journal["state"] == "ok"
+            single["rrdns_journal_holes_total"] = journal["holes"]
         for name, value in single.items():
             rows[name].append(((), value))
         rows["rrdns_build_info"].append(((__version__, platform.python_version()), 1))
@@ -242,6 +201,16 @@ class Metrics:
             rows["rrdns_notify_waiting"].append(((sink,), one["waiting"]))
             rows["rrdns_notify_failing"].append(((sink,), one["state"] == "failing"))
 
+    async def _of_answers(self, rows: Rows) -> None:
+        """Shares of first places, where answers were given; bit by bit, for there may be many pools."""
+        now, asked = self._sources.clock.now(), rows["rrdns_member_answered_share"]
+        there = {labels for labels, _ in rows["rrdns_member_weight"]}
+        for index, ((pool,), _) in enumerate(rows["rrdns_pool_members"]):
+            if index % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            shares = self._sources.tally.answered(pool, now)
+            asked += [((pool, member), share) for member, share in shares.items() if (pool, member) in there]
+
     def _of_worker(self, row: int, rows: Rows) -> None:
         shared = self._sources.board
         values, worker = shared.row(row), str(row - board.FIRST_WORKER)
@@ -252,6 +221,18 @@ class Metrics:
         rows["rrdns_worker_up"].append(((worker,), _serves(shared, row)))
         if values["pid"]:
             rows["rrdns_worker_heartbeat_age_seconds"].append(((worker,), max(0.0, shared.age(row))))
+
+
+def _of_balance(duty: Duty, now: float, rows: Rows) -> None:
+    """What the closed loop and the fairness meter know; what nobody counts or corrects has no row."""
+    for member, one in balancing.of_members(duty, now).items():
+        labels = duty.pool.name, member
+        rows["rrdns_member_wanted_share"].append((labels, one["wanted"]))
+        if one["connected"] is not None:
+            rows["rrdns_member_connected_share"].append((labels, one["connected"]))
+        if one["correction"] is not None:
+            rows["rrdns_member_correction_factor"].append((labels, one["correction"]))
+            rows["rrdns_member_suspect"].append((labels, one["suspect"]))
 
 
 SILENT = 2.0  # seconds without a heartbeat, after which the supervisor replaces a worker
