@@ -12,10 +12,13 @@ from typing import Any
 Key = tuple[str, str]
 """Subject and name: what a notice is about."""
 
-USUAL = ("member", "pool", "failover", "balance", "director", "reload", "server", "audit")
-SUBJECTS = (*USUAL, "override", "zone")
-STATELESS = ("failover", "override", "zone")
+USUAL = ("member", "pool", "failover", "promotion", "balance", "director", "name", "reload", "server", "audit")
+SUBJECTS = (*USUAL, "addresses", "override", "zone")
+STATELESS = ("failover", "addresses", "override", "zone")
 """Subjects of which each change is news, whatever was told before."""
+
+BEGINNINGS = ("no tier", "nobody")
+"""Of a failover: before it nobody was on duty."""
 
 CRITICAL, WARNING, FINE, ASIDE, INFO = "critical", "warning", "fine", "aside", "info"
 BAD = (CRITICAL, WARNING)
@@ -24,14 +27,16 @@ _SEVERITIES = {
     "pool": {"down": CRITICAL, "panic": CRITICAL, "degraded": WARNING, "unknown": WARNING},
     "member": {"down": WARNING, "unknown": WARNING, "drained": ASIDE, "disabled": ASIDE},
     "director": {"stale": WARNING, "fault": WARNING, "degraded": WARNING, "unknown": ASIDE},
+    "name": {"stale": WARNING, "fault": WARNING, "unknown": ASIDE},
     "reload": {"refused": WARNING, "kept": CRITICAL},
     "server": {"held": WARNING, "holding": WARNING, "spent": CRITICAL},
     "balance": {"degraded": WARNING, "suspect": WARNING, "refused": WARNING},
     "audit": {"found": WARNING},
+    "promotion": {"blocked": CRITICAL},
 }
 
 
-_OF_POOLS = ("member", "failover", "balance", "override")
+_OF_POOLS = ("member", "failover", "promotion", "balance", "addresses", "override")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Notice:
     @property
     def pool(self) -> str:
         """The pool it is about; "" where there is none."""
-        if self.subject in ("pool", "failover"):
+        if self.subject in ("pool", "failover", "promotion"):
             return self.name
         return self.name.partition("/")[0] if self.subject in _OF_POOLS else ""
 
@@ -93,6 +98,11 @@ def severity(subject: str, word: str) -> str:
     if word == "absent":
         return ASIDE
     return _SEVERITIES.get(subject, {}).get(word, FINE)
+
+
+def is_beginning(subject: str, before: str) -> bool:
+    """Whether it is how things begin, and so no news at a start."""
+    return subject == "failover" and before in BEGINNINGS
 
 
 def is_news(told: str | None, notice: Notice) -> bool:

@@ -2,7 +2,8 @@
 
 `tell` is called in the middle of decisions: it takes memory only, never waits and never raises. All else happens in
 tasks of its own, one to collect and one a sink to deliver; a fault in them is logged and they go on. An entry is on
-the disk (if that works) before it is tried, and leaves it when it was taken: delivered at least once.
+the disk (if that works) before it is tried, and leaves it when it was taken: delivered at least once, and not twice
+because of an orderly end.
 
 Must not know: what decides, how a sink is reached.
 """
@@ -20,7 +21,7 @@ from rrdns.control.clock import Clock
 from rrdns.model import Event
 from rrdns.notify.apart import Failed
 from rrdns.notify.collector import Collector
-from rrdns.notify.notices import Key, Notice, is_news
+from rrdns.notify.notices import Key, Notice, is_beginning, is_news
 from rrdns.notify.outbox import Outbox
 from rrdns.notify.queue import Queue
 from rrdns.notify.senders import Sender
@@ -31,7 +32,10 @@ from rrdns.texts import clean, duration, plural
 REPEAT = 60.0  # seconds after which a sink that wants it hears again of what goes on
 CALM = 5.0  # after a fault of our own
 FLUSH = 1.0
-_WELL = {"member": "up", "director": "up"}
+LAST_WORD = 1.0  # seconds that an end waits for a sink that is taking a message
+DONE = ("failover", "override")  # what happened is told also if it was at a start; no picture shows it
+EARLY = 5_000  # such events
+_WELL = {"member": "up", "director": "up", "name": "up"}
 
 Json = dict[str, Any]
 Picture = Mapping[Key, tuple[str, str]]
@@ -62,6 +66,8 @@ class Office:
         self._wake = asyncio.Event()
         self._subjects = {subject for post in self.posts.values() for subject in post.sink.on}
         self._begun = False
+        self._early: list[Event] = []
+        """Heard before the server served, and in no picture."""
 
     # ------------------------------------------------------------------ start and end
 
@@ -112,6 +118,9 @@ class Office:
                 if is_news(last, notice) and post.sink.wants(notice):
                     post.collector.hear(notice, now.mono)
         self._begun = True
+        early, self._early = self._early, []
+        for event in early:
+            self.tell(event)
         self._wake.set()
 
     def _is_history(self, notice: Notice, subjects: Collection[str], picture: Picture) -> bool:
@@ -122,12 +131,18 @@ class Office:
         return not self._begun or bool(notice.pool and ("pool", notice.pool) not in picture)
 
     def tell(self, event: Event) -> None:
-        """The door for events; before `begin` they are not heard."""
-        if self._begun and event.subject in self._subjects:
-            try:
-                self._hear(event)
-            except Exception:
-                log.logger.exception("notify: internal error at an event; nobody was told of it")
+        """The door for events. What happens before `begin` is told then: what is by its picture, and what was done,
+        such as a promotion, from here."""
+        if event.subject not in self._subjects:
+            return
+        if not self._begun:
+            if event.subject in DONE and not is_beginning(event.subject, event.before) and len(self._early) < EARLY:
+                self._early.append(event)
+            return
+        try:
+            self._hear(event)
+        except Exception:
+            log.logger.exception("notify: internal error at an event; nobody was told of it")
 
     def _hear(self, event: Event) -> None:
         name, before, after, why = (clean(text) for text in (event.name, event.before, event.after, event.why))
@@ -194,8 +209,13 @@ class Office:
         entries = list(queue.entries)
         message = self._message(post)
         post.repeated = now
+        sending = asyncio.ensure_future(post.sender.send(message))
         try:
-            await post.sender.send(message)
+            await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            if await _ends_well(sending):
+                self._outbox.drop(one.id for one in entries)
+            raise
         except Failed as error:
             self._failed(post, error)
             return
@@ -293,6 +313,15 @@ async def _until(event: asyncio.Event, seconds: float | None) -> None:
             await event.wait()
     except TimeoutError:
         pass
+
+
+async def _ends_well(sending: asyncio.Task[str]) -> bool:
+    """Whether a sink that is just taking a message takes it in the moment that an orderly end has."""
+    try:
+        await asyncio.wait({sending}, timeout=LAST_WORD)
+    finally:
+        sending.cancel()  # a Failed in it is of no consequence: what waits is tried again after a start
+    return sending.done() and not sending.cancelled() and sending.exception() is None
 
 
 async def _unbroken(job: Callable[[], Awaitable[None]]) -> None:

@@ -12,7 +12,7 @@ from rrdns.roster.roster import Roster
 
 
 def picture(roster: Roster, now: float) -> dict[Key, tuple[str, str]]:
-    """Of every pool, member and director, and of the guard, its state and why, in the words of their events."""
+    """Of every pool, member, director, host name and the guard its state and why, in the words of their events."""
     found: dict[Key, tuple[str, str]] = {}
     for name, duty in roster.duties.items():
         found["pool", name] = duty.selection.state, duty.selection.why
@@ -22,6 +22,8 @@ def picture(roster: Roster, now: float) -> dict[Key, tuple[str, str]]:
     for name, feed in roster.directors.feeds.items():
         state = feed.state(now)
         found["director", name] = state, directors.reason(feed, state)
+    for name, one in roster.names.found.items():
+        found["name", name] = one.state, one.reason
     guard = roster.verdicts.guard
     word = "held" if isolation.holding(guard) else "ok" if guard.armed else "spent"
     found["server", "isolation"] = word, isolation.why(guard)

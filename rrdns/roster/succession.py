@@ -8,8 +8,10 @@
 | it lends other hosts than before      | `borrows reports/r1, reports/r2` -> `borrows reports/r2`   |
 | hosts serve another pool instead      | `serves its own` -> `r1, r2 shed to web`                   |
 
-Its why is a chain: what happened to members in the same step, then what that means for the pool. Must not know: how
-it is decided.
+What waits for `before_promote` has events of its own: `promoting.py`.
+
+Its why is a chain: what happened to members in the same step, or whose time to return had come, then what that means
+for the pool. Must not know: how it is decided.
 """
 
 from __future__ import annotations
@@ -25,26 +27,48 @@ from rrdns.roster.verdicts import Verdicts
 SHOWN = 3
 OWN = "its own"
 
+Cause = tuple[str, str]
+"""`pool/member` or a pool, and what befell it."""
+
 
 def told(
     company: Company, steps: Sequence[tuple[Duty, Selection]], events: Sequence[Event], now: float
 ) -> Iterator[Event]:
     """What became of pools in one step: each with its selection before. `events`: what else happened in it."""
-    causes = [one for one in events if one.subject == "member"]
+    causes: list[Cause] = [(one.name, f"{one.after}: {one.why}") for one in events if one.subject == "member"]
+    for duty, before in steps:
+        if by := company.recalled.get(duty.pool.name):
+            causes.append((duty.pool.name, f"called back {by}"))
+        else:
+            causes += _returns(duty.pool.name, before, duty.selection, now)
     for duty, before in steps:
         pool = duty.pool
         if pool.name not in company.timed:
             continue
         group = company.together([pool.name])
-        related = [one for one in causes if one.name.partition("/")[0] in group]
+        related = [one for one in causes if one[0].partition("/")[0] in group]
         yield from moves(pool, before, duty.selection, related, company.recalled.get(pool.name, ""), now)
         company.note(before, duty.selection, pool.name)
 
 
+def _returns(pool: str, before: Selection, after: Selection, now: float) -> Iterator[Cause]:
+    """Of hosts that were well for so long that they serve again, or help others again: no member's transition says it,
+    as theirs was when they became well."""
+    was, is_ = before.standing, after.standing
+    since = was.well_since if was.ailing and not is_.ailing else None
+    if was.tier is not None and is_.tier is not None and is_.tier < was.tier:
+        ripe = before.due is not None and now >= before.due
+        since = dict(was.ripening).get(is_.tier) if ripe else since
+    if since is not None:
+        for one in after.serving:
+            if "/" not in one.name:
+                yield f"{pool}/{one.name}", f"well for {now - since:.0f} s (failback)"
+
+
 def moves(
-    pool: Pool, before: Selection, after: Selection, causes: Sequence[Event], by: str, now: float
+    pool: Pool, before: Selection, after: Selection, causes: Sequence[Cause], by: str, now: float
 ) -> Iterator[Event]:
-    """What became of one pool in a step. `causes`: the members' transitions in it, of all pools concerned; `by`: the
+    """What became of one pool in a step. `causes`: what happened to members in it, of all pools concerned; `by`: the
     operator who called it back, or ""."""
     if before.state == ABSENT and before.standing == after.standing:
         return
@@ -84,13 +108,13 @@ def _shed(selection: Selection) -> str:
     return f"{', '.join(sorted(selection.shed))} shed to {', '.join(selection.to_pools)}"
 
 
-def _cause(pool: str, causes: Sequence[Event], by: str) -> str:
+def _cause(pool: str, causes: Sequence[Cause], by: str) -> str:
     """`web1 down: HTTP 503`: its own members first, others with their pool."""
     if by:
         return f"called back {by}"
-    own = [one for one in causes if one.name.startswith(f"{pool}/")]
+    own = [one for one in causes if one[0].startswith(f"{pool}/")]
     others = [one for one in causes if one not in own]
-    told = [f"{one.name.removeprefix(f'{pool}/')} {one.after}: {one.why}" for one in (*own, *others)]
+    told = [f"{name.removeprefix(f'{pool}/')} {what}" for name, what in (*own, *others)]
     more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
     return ", ".join([*told[:SHOWN], *more])
 
@@ -145,6 +169,7 @@ def picture(company: Company, duties: Duties, duty: Duty, now: float) -> dict[st
         "shed": sorted(selection.shed),
         "due": max(0.0, selection.due - now) if selection.due is not None else None,
         "waits": _waits(selection),
+        "promotion": company.promotions.picture(pool.name, now),
         "quorum_weight": pool.quorum_weight,
     }
 
