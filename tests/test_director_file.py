@@ -12,7 +12,7 @@ from typing import Any
 import live
 import pytest
 import real_directors as real
-from director_input import DEEP, HTML, JUNK, cut, mangled, refused, tried
+from director_input import HTML, cut, refused, tried
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,11 +166,6 @@ def test_json_that_is_cut_off_is_refused() -> None:
         assert tried(parse, data) is None
 
 
-@given(st.integers(0, 2**32), st.sampled_from([YAML, JSON, EXTFILE]))
-def test_a_mangled_table(number: int, data: bytes) -> None:
-    tried(parse, mangled(data, number))
-
-
 _INNER = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["up", "drain"])
 )
@@ -183,16 +178,6 @@ _VALUES = st.recursive(_INNER, lambda inner: st.lists(inner, max_size=4) | st.di
 @given(_VALUES)
 def test_any_json(value: Any) -> None:
     tried(parse, json.dumps(value).encode())
-
-
-@given(JUNK)
-def test_junk(data: bytes) -> None:
-    tried(parse, data)
-
-
-@pytest.mark.parametrize("data", DEEP)
-def test_deep_nesting(data: bytes) -> None:
-    tried(parse, data)
 
 
 # ---------------------------------------------------------------- files

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
@@ -15,7 +17,7 @@ import trustme
 from director_doors import LONG, SECRET, fault, web
 from misbehaving import Client, Manner, Misbehaving, answer, says
 
-from rrdns.directors import Fault
+from rrdns.directors import Fault, bounds
 from rrdns.directors.reach import Reach
 from rrdns.model import Director
 
@@ -179,3 +181,39 @@ async def test_tls(doors: Reach) -> None:
     with Misbehaving(misbehaving.closes) as server:
         url = f"https://127.0.0.1:{server.port}/"
         await fault(doors.http(Director("lb", "http", url=url, timeout=LONG)))
+
+
+# ---------------------------------------------------------------- what is silence
+
+
+@pytest.mark.parametrize(
+    ("manner", "silent"),
+    [
+        (misbehaving.silent, True),
+        (says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"), False),
+        (says(b"SSH-2.0-OpenSSH\r\n"), False),
+        (lambda client: client.reset(), False),
+    ],
+    ids=["nothing", "half an answer", "another protocol", "reset"],
+)
+async def test_only_nothing_at_all_is_silence(doors: Reach, manner: Manner, silent: bool) -> None:
+    with Misbehaving(manner) as server:
+        director = Director("lb", "http", url=f"http://127.0.0.1:{server.port}/", timeout=0.7)
+        with pytest.raises(Fault) as raised:
+            (await doors.http(director)).whole()
+    assert raised.value.silent is silent, str(raised.value)
+
+
+async def test_a_refusal_is_an_answer_and_a_name_may_be_either(doors: Reach) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for director in (
+        Director("lb", "http", url=f"http://127.0.0.1:{port}/", timeout=20),
+        Director("lb", "haproxy", socket=f"127.0.0.1:{port}", timeout=20),
+    ):
+        with pytest.raises(Fault) as raised:
+            await (doors.http(director) if director.url else doors.stream(director, b"x"))
+        assert not raised.value.silent
+    assert bounds.silent(socket.gaierror(socket.EAI_AGAIN, "try again"))
+    assert not bounds.silent(socket.gaierror(socket.EAI_NONAME, "no such name"))
+    assert bounds.silent(OSError(errno.EHOSTUNREACH, "")) and not bounds.silent(ValueError())

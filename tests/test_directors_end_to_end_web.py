@@ -162,26 +162,6 @@ class Ajp(test_director_mod_jk.Ajp):
         self.thread.start()
 
 
-WORKERS = """
-worker.list=lb,status
-worker.maintain=1
-worker.status.type=status
-worker.lb.type=lb
-worker.lb.balance_workers=node1,node2
-worker.lb.recover_time=1
-worker.lb.error_escalation_time=0
-worker.node1.type=ajp13
-worker.node1.host=127.0.0.11
-worker.node1.port={port}
-worker.node1.lbfactor=4
-worker.node1.ping_mode=A
-worker.node2.type=ajp13
-worker.node2.host=127.0.0.12
-worker.node2.port={port}
-worker.node2.ping_mode=A
-"""
-
-
 def test_mod_jk() -> None:
     with contextlib.ExitStack() as stack:
         ajp = live.free_port(A, B)
@@ -189,9 +169,9 @@ def test_mod_jk() -> None:
         stack.callback(lambda: [one.end() for one in nodes.values()])
         port = live.free_port("127.0.0.1")
         page = f"http://127.0.0.1:{port}/jkstatus"
-        workers = WORKERS.replace("{port}", str(ajp))
+        properties = test_director_mod_jk.workers((A, ajp), (B, ajp), "worker.maintain=1")
         lines = test_director_mod_jk.LINES
-        program = stack.enter_context(apache(port, lines, "jk", workers_properties=workers))
+        program = stack.enter_context(apache(port, lines, "jk", workers_properties=properties))
         it = stack.enter_context(watched("mod_jk", POOLS % ("mod_jk", page, "{name: it, worker: lb}"), "made"))
 
         def update(**settings: int) -> None:

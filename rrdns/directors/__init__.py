@@ -13,4 +13,9 @@ from __future__ import annotations
 
 
 class Fault(Exception):
-    """A director could not be read; the text says what, where and what to do, and holds no credentials."""
+    """A director could not be read; the text says what, where and what to do, and holds no credentials. `silent`:
+    nothing at all came back from it, so that the fault may be our own path."""
+
+    def __init__(self, text: str, silent: bool = False) -> None:
+        super().__init__(text)
+        self.silent = silent

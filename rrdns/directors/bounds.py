@@ -33,11 +33,14 @@ T = TypeVar("T")
 class Question:
     """One reading of a director, which may go through several doors: all of them share its time.
 
-    `bytes` counts what came. The poller sets `asking` for its task; without it each door has the timeout alone.
+    `bytes` counts what came. The poller sets `asking` for its task; without it each door has the timeout alone. `wake`
+    asks for the next question at once, for doors through which news comes unasked; `woken`: this is such a question.
     """
 
     ends: float
     bytes: int = 0
+    wake: Callable[[], None] | None = None
+    woken: bool = False
 
 
 asking: ContextVar[Question | None] = ContextVar("asking", default=None)
@@ -111,8 +114,8 @@ async def bounded(director: Director, progress: Progress) -> AsyncIterator[None]
             yield
     except TimeoutError as error:
         if error.errno is not None:  # the kernel's own word: connect gave up
-            raise Fault(socket_reason(progress.where, error)) from None
-        raise Fault(progress.late(director.timeout)) from None
+            raise Fault(socket_reason(progress.where, error), silent(error)) from None
+        raise Fault(progress.late(director.timeout), silent=not progress.came) from None
 
 
 class Body:
@@ -176,6 +179,14 @@ def socket_reason(where: str, error: OSError | ValueError) -> str:
     if isinstance(error, PermissionError) and where.startswith("/"):
         return f"{where}: permission denied: the user rrdns runs as may not use this socket"
     return f"{where}: {fault(error).reason}"
+
+
+def silent(error: Exception) -> bool:
+    """Whether nothing came back: no refusal, no word of TLS or HTTP. A resolver that is not reached is silent too."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, socket.gaierror):
+        return cause.errno == socket.EAI_AGAIN
+    return isinstance(cause, OSError) and bool(cause.errno) and fault(cause).silent
 
 
 def amount(count: int) -> str:

@@ -1,83 +1,124 @@
 """keepalived: whether this director is the VRRP master. Its real servers are IPVS's to tell (`type: ipvs`).
 
-    {type: keepalived, path: FILE}          a notify log or keepalived's JSON dump
+    {type: keepalived, fifo: FIFO}          its notify_fifo: every change at once
+    {type: keepalived, path: FILE}          a notify log, or keepalived's JSON dump
     {type: keepalived, command: [...]}      a program that writes either to its standard output
 
-*Notify log*, the better one: what `notify_fifo` writes, or a script run by `notify` (with `echo "$@" >> FILE`):
+*notify_fifo*, the quickest: keepalived opens it itself and is never held up by who reads. It tells changes only, so
+that nothing is known between our own start and the first of them. Therefore `fifo:` may stand beside `path:` or
+`command:`, which tell the state now.
 
-    INSTANCE "VI_1" MASTER 150              the last line of an instance counts; also with a number before it;
-                                            GROUP lines count where there is no INSTANCE line; lines on real
-                                            servers are passed over; MASTER alone is for a host with one instance
+*Notify log*: what a script run by `notify` writes (`echo "$@" >> FILE`); its lines are those of the FIFO.
 
 *JSON dump*: keepalived writes /tmp/keepalived.json when it gets a signal (`kill -s $(keepalived --signum=JSON) PID`),
 and only then, for root alone (mode 0600), in place, and somewhere else under systemd's PrivateTmp. So a `path:` to it
-is believed only as long as `stale_after`; a `command:` that sends the signal, waits and prints the file is surer.
+is believed only as long as `stale_after`, or as long as a FIFO has told no change since; a `command:` that sends the
+signal, waits and prints the file is surer.
 
-A part is a VRRP instance ("" where it has no name), without reports.
-`master` is True where all instances here are master, False where none
-is, and None where some are. Must not know: pools, addresses.
+    | fifo:                                  | path: or command:  | the reading                                  |
+    |----------------------------------------|--------------------|----------------------------------------------|
+    | it has told something, or only STOP    | any, none          | of each instance the newest word             |
+    | it has told nothing yet                | good               | as they say                                  |
+    | it has told nothing yet                | a fault, none      | a fault                                      |
+    | missing, no FIFO, nobody writes there  | good               | as they say, and a note on the FIFO          |
+    | missing, no FIFO, nobody writes there  | a fault, none      | a fault                                      |
+
+A part is a VRRP instance ("" where it has no name). Must not know: pools, addresses.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from rrdns.checks.words import plain, seconds
-from rrdns.directors import Fault
-from rrdns.directors.bounds import aside
+from rrdns.checks.words import plain
+from rrdns.directors import Fault, vrrp
+from rrdns.directors.bounds import aside, asking
+from rrdns.directors.fifo import Fifo
 from rrdns.directors.reach import Reach, parsed
 from rrdns.model import Director, DirectorTable
 
-_STATES = ("INIT", "BACKUP", "MASTER", "FAULT")  # vrrp.h, by number
-_WORDS = frozenset((*_STATES, "STOP", "DELETED", "STOPPED"))
-_LINE = re.compile(r'(?:\d+ +)?(INSTANCE|GROUP) +(?:"([^"]+)"|(\S+)) +([A-Z_]+)(?: +\d+)?')
-_OTHER = re.compile(r"(?:\d+ +)?[A-Z][A-Za-z0-9_]* +\S.*|#.*")  # `VS [..] UP`, `RS3 DOWN`
-
 
 async def read(director: Director, reach: Reach) -> DirectorTable:
+    if director.fifo:
+        return await _listened(director, reach)
+    found, _ = await _asked(director, reach, None)
+    return vrrp.table(found)
+
+
+async def _listened(director: Director, reach: Reach) -> DirectorTable:
+    fifo = await reach.fifo(director, vrrp.Heard)
+    heard = fifo.listener
+    question = asking.get()
+    odd = [_lack(fifo)]
+    if (director.path or director.command) and not (question and question.woken and heard.since is not None):
+        try:
+            heard.dump(*await _asked(director, reach, heard.unbroken))
+        except Fault as fault:
+            heard.dump(None)
+            odd.append(str(fault))
+    odd.append(heard.odd(time.time()))
+    found = heard.states()
+    note = "; ".join(one for one in odd if one)
+    if found:
+        return vrrp.table(found, "" if note == odd[0] and set(found.values()) == {"STOP"} else note)
+    raise Fault(note or f"{director.fifo} tells changes only, and none has come yet: {_ADVICE}")
+
+
+_ADVICE = (
+    "give path: or command: (JSON dump) besides, or reload keepalived with fifo_write_vrrp_states_on_reload in its "
+    "global_defs"
+)
+
+
+def _lack(fifo: Fifo[vrrp.Heard]) -> str:
+    """What is wrong with the FIFO."""
+    if fifo.fault:
+        missing = "No such file" in fifo.fault
+        return f"{fifo.fault}; keepalived makes it: see notify_fifo in keepalived.conf" if missing else fifo.fault
+    if not fifo.writer:
+        return f"nobody has {fifo.path} open for writing: does keepalived run, and is this its notify_fifo?"
+    return ""
+
+
+async def _asked(director: Director, reach: Reach, since: float | None) -> tuple[Mapping[str, str], float]:
+    """What log, dump or command say, and of which time (wall). `since`: from when on no change was missed."""
     if director.command:
-        return await parsed(parse, await reach.command(director), director.command[0])
+        begun = time.time()
+        return await parsed(states, await reach.command(director), director.command[0]), begun
     path = director.path
     if not path:
-        raise Fault("a keepalived director needs a `path:` (notify log or JSON dump) or a `command:`")
+        raise Fault("a keepalived director needs a `fifo:`, a `path:` (notify log or JSON dump) or a `command:`")
     try:
         data = await reach.file(path, within=director.timeout)
     except Fault as fault:
         if "No such file" in str(fault):
-            raise Fault(f"{fault}; who writes it? see notify_fifo or notify in keepalived.conf") from None
+            raise Fault(f"{fault}; who writes it? see notify in keepalived.conf") from None
+        if "not a regular file" in str(fault):
+            raise Fault(f"{fault}; a FIFO stands under fifo:, not under path:") from None
         raise
-    if _is_json(data):
-        await aside(lambda: _fresh(path, director.stale_after))
-    return await parsed(parse, data, path)
+    now = time.time()
+    written = await aside(lambda: _written(path, now)) if _is_json(data) or director.fifo else now
+    if _is_json(data) and now - written > director.stale_after and (since is None or written < since):
+        raise Fault(vrrp.old(now - written, path))
+    return await parsed(states, data, path), written
 
 
-def _fresh(path: str, most: float) -> None:
+def _written(path: str, now: float) -> float:
     try:
-        age = time.time() - Path(path).stat().st_mtime
+        return min(now, Path(path).stat().st_mtime)
     except OSError:
-        return  # it is being replaced; it has just been read
-    if age > most:
-        raise Fault(
-            f"{path} is {seconds(round(age))} old, over `stale_after`: keepalived writes it only on a signal "
-            "(kill -s $(keepalived --signum=JSON)); a notify log needs none"
-        )
+        return now  # it is being replaced; it has just been read
 
 
 def parse(data: bytes, where: str = "") -> DirectorTable:
-    found = states(data, where)
-    masters = sum(state == "MASTER" for state in found.values())
-    master = True if masters == len(found) else None if masters else False
-    return DirectorTable(dict.fromkeys(found, ()), master)
+    return vrrp.table(states(data, where))
 
 
 def states(data: bytes, where: str = "") -> Mapping[str, str]:
     """The state of each VRRP instance: INIT, BACKUP, MASTER, FAULT, STOP."""
-    found = _dumped(data, where) if _is_json(data) else _logged(data, where)
+    found = vrrp.dumped(data, where) if _is_json(data) else vrrp.logged(data, where)
     if not found:
         raise Fault(f"{where} names no VRRP instance")
     odd = [name for name in found if not name.isprintable()]
@@ -88,42 +129,3 @@ def states(data: bytes, where: str = "") -> Mapping[str, str]:
 
 def _is_json(data: bytes) -> bool:
     return data.lstrip()[:1] in (b"[", b"{")
-
-
-def _dumped(data: bytes, where: str) -> dict[str, str]:
-    try:
-        dump: Any = json.loads(data)
-    except (ValueError, RecursionError):
-        raise Fault(f"{where} is no whole JSON: is keepalived just writing it?") from None
-    if isinstance(dump, dict):  # json_version 2
-        dump = dump.get("vrrp")
-    found = {}
-    try:
-        for one in dump:
-            name, number = one["data"]["iname"], one["data"]["state"]
-            if not isinstance(name, str) or not isinstance(number, int) or not 0 <= number < len(_STATES):
-                raise ValueError
-            found[name] = _STATES[number]
-    except (TypeError, KeyError, ValueError):
-        raise Fault(f"{where} is JSON, but no dump of keepalived's VRRP") from None
-    return found
-
-
-def _logged(data: bytes, where: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    groups: dict[str, str] = {}
-    text = data.decode("utf-8", "replace")
-    # A last line without an end is still being written.
-    for number, line in enumerate(text.split("\n")[:-1], 1):
-        line = line.strip()
-        match = _LINE.fullmatch(line)
-        if line in _WORDS:
-            found[""] = line
-        elif match and match[4] in _WORDS:
-            (found if match[1] == "INSTANCE" else groups)[match[2] or match[3]] = match[4]
-        elif match or (line and not _OTHER.fullmatch(line)):
-            raise Fault(f"{where}, line {number}, is no line of keepalived's notify: {plain(line, 60)!r}")
-    gone = [name for name, state in found.items() if state == "DELETED"]
-    for name in gone:
-        del found[name]
-    return found or groups

@@ -14,7 +14,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rrdns.checks.words import seconds
 from rrdns.directors import Fault
@@ -22,9 +22,10 @@ from rrdns.directors.bounds import Question, asking
 from rrdns.directors.reach import Reach
 from rrdns.directors.readers import READERS, Reader
 from rrdns.log import logger
-from rrdns.model import Director, DirectorTable
+from rrdns.model import Director, DirectorTable, Unheard
 
 JITTER = 0.1
+GAP = 0.1  # seconds between a question and the next, where a director brings it forward
 PARSING = 5.0  # seconds beyond the timeout, after which an answer that came is given up too
 
 OnTable = Callable[[str, DirectorTable | str], None]
@@ -53,6 +54,7 @@ class _Watch:
     director: Director
     stats: Stats
     task: asyncio.Task[None] | None = None
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Poller:
@@ -86,6 +88,7 @@ class Poller:
                 self._watches[name] = watch = _Watch(director, Stats())
                 if self._running:
                     self._begin(watch)
+        self._reach.keep_fifos({one.fifo for one in directors.values()})
 
     def start(self) -> None:
         if not self._running:
@@ -114,7 +117,8 @@ class Poller:
     # ---------------------------------------------------------------- one director
 
     async def _follow(self, watch: _Watch, before: set[asyncio.Task[None]]) -> None:
-        """Asks at once, then from question to question an interval; late, it does not catch up."""
+        """Asks at once, then from question to question an interval, or sooner where the director tells news unasked;
+        late, it does not catch up."""
         if before:
             await asyncio.wait(before)
         interval = watch.director.interval
@@ -124,11 +128,19 @@ class Poller:
             with self._guarded(watch.director, "passing on"):
                 self._on_table(watch.director.name, answer)
             due = begun + interval * random.uniform(1 - JITTER, 1 + JITTER)
-            await asyncio.sleep(max(due - time.monotonic(), interval * JITTER))
+            await self._pause(watch, max(due - time.monotonic(), interval * JITTER))
+
+    async def _pause(self, watch: _Watch, wait: float) -> None:
+        least = min(GAP, wait)
+        await asyncio.sleep(least)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait - least):
+                await watch.news.wait()
 
     async def _ask(self, watch: _Watch, begun: float) -> DirectorTable | str:
         director, stats = watch.director, watch.stats
-        question = Question(begun + director.timeout)
+        question = Question(begun + director.timeout, wake=watch.news.set, woken=watch.news.is_set())
+        watch.news.clear()
         asking.set(question)  # this task's alone
         answer: DirectorTable | str = f"internal error reading a director of type {director.type}: see the log"
         with self._guarded(director, "reading"):
@@ -143,7 +155,7 @@ class Poller:
         else:
             stats.failures_in_a_row = 0
             stats.last_ok = time.monotonic()
-            stats.reason = ""
+            stats.reason = answer.note
         return answer
 
     async def _answer(self, director: Director) -> DirectorTable | str:
@@ -155,7 +167,7 @@ class Poller:
             async with bound:
                 return await reader(director, self._reach)
         except Fault as fault:
-            return str(fault)
+            return Unheard(fault) if fault.silent else str(fault)
         except TimeoutError:
             if not bound.expired():
                 raise

@@ -9,6 +9,7 @@ Passwords are read at each question, and neither they nor the query of a URL eve
     stream     writes to `socket`, reads to the end
     datagram   one UDP exchange with `socket`
     file       a regular file, never a FIFO or device        one reading thread a path, however long it hangs
+    fifo       a FIFO, which stays open (`fifo.py`)          a line, and bytes a second
     command    runs `command`; its process group is killed
 
 `parsed` is for readers: it takes a large body's parsing out of the loop. Must not know: what an answer means.
@@ -19,13 +20,28 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rrdns.checks import command as programs
 from rrdns.checks.words import plain, seconds
 from rrdns.directors import Fault
-from rrdns.directors.bounds import MAX_BYTES, Body, Progress, amount, aside, bounded, came, left, parsed, socket_reason
+from rrdns.directors.bounds import (
+    MAX_BYTES,
+    Body,
+    Progress,
+    amount,
+    aside,
+    asking,
+    bounded,
+    came,
+    left,
+    parsed,
+    silent,
+    socket_reason,
+)
+from rrdns.directors.fifo import Fifo, Listener
 from rrdns.directors.web import HttpAnswer, Web
 from rrdns.model import Director
 
@@ -34,15 +50,20 @@ __all__ = ["MAX_BYTES", "HttpAnswer", "Reach", "endpoint", "parsed"]
 _READ = 65536
 _SECRET_BYTES = 4096
 
+T = TypeVar("T")
+L = TypeVar("L", bound=Listener)
+
 
 class Reach:
     """All doors of one process."""
 
     def __init__(self) -> None:
         self._web = Web()
-        self._reading: dict[str, asyncio.Future[bytes]] = {}
+        self._reading: dict[tuple[str, str], asyncio.Future[Any]] = {}
+        self._fifos: dict[str, Fifo[Any]] = {}
 
     async def close(self) -> None:
+        self.keep_fifos(())
         await self._web.close()
 
     async def http(
@@ -75,7 +96,7 @@ class Reach:
                     body.add(data)
                 return body.end()
         except (OSError, ValueError) as error:
-            raise Fault(socket_reason(progress.where, error)) from None
+            raise Fault(socket_reason(progress.where, error), silent(error)) from None
         finally:
             if writer is not None:
                 writer.transport.abort()  # nothing is left to say, and closing could wait for a peer that is stuck
@@ -95,7 +116,7 @@ class Reach:
                 came(len(data))
                 return data
         except (OSError, ValueError) as error:
-            raise Fault(socket_reason(progress.where, error)) from None
+            raise Fault(socket_reason(progress.where, error), silent(error)) from None
         finally:
             answer.cancel()
             if transport is not None:
@@ -105,30 +126,60 @@ class Reach:
 
     async def file(self, path: str, limit: int = MAX_BYTES, within: float = 2.0) -> bytes:
         """A regular file's content. On a hung file system one thread hangs, and who asks meanwhile waits with it."""
-        reading = self._reading.get(path)
-        if reading is None:
-            reading = asyncio.ensure_future(aside(lambda: _content(path)))
-            self._reading[path] = reading
-            reading.add_done_callback(lambda done: self._read(path, done))
-        try:
-            async with asyncio.timeout(left(within)):
-                data = await asyncio.shield(reading)
-        except TimeoutError:
-            raise Fault(f"{path} could not be read in {seconds(within)}: is its file system hung?") from None
-        except OSError as error:
-            why = os.strerror(error.errno) if error.errno else str(error)
-            raise Fault(f"cannot read {plain(path)}: {why}{_file_hint(error)}") from None
-        except (ValueError, RuntimeError) as error:  # a NUL in the path; no thread to be had
-            raise Fault(f"cannot read {plain(path)}: {plain(str(error))}") from None
+        data = await self._alone("read", path, lambda: _content(path), within)
         came(len(data))
         if len(data) > limit:
             raise Fault(f"{path} is larger than the {amount(limit)} that are read of a director")
         return data
 
-    def _read(self, path: str, done: asyncio.Future[bytes]) -> None:
-        self._reading.pop(path, None)
-        if not done.cancelled():
-            done.exception()  # whoever waited has seen it
+    async def fifo(self, director: Director, listen: Callable[[], L]) -> Fifo[L]:
+        """The director's FIFO, read up to now; its `fault` says what is wrong with it. It stays open, and what comes
+        brings the next question forward: directors of one path share it, and a director that was only edited keeps it.
+        """
+        path = director.fifo
+        one: Fifo[L] = self._fifos.setdefault(path, Fifo(path, listen()))
+        question = asking.get()
+        if question is not None and question.wake is not None:
+            one.wakers[director.name] = question.wake
+        try:
+            await self._alone("open", path, one.find, director.timeout, one.found)
+        except Fault as fault:
+            if ("open", path) in self._reading:
+                one.fault = str(fault)  # nothing is known of the path: what is open stays so
+            else:
+                one.missing(str(fault))
+        return one
+
+    def keep_fifos(self, paths: Collection[str]) -> None:
+        """Closes the others."""
+        for path in [path for path in self._fifos if path not in paths]:
+            self._fifos.pop(path).close()
+
+    async def _alone(
+        self, doing: str, path: str, call: Callable[[], T], within: float, then: Callable[[T], None] | None = None
+    ) -> T:
+        """What a call in a thread gives that may hang on a file system; one at a time for a path, and who comes
+        meanwhile waits with it. `then` takes it in any case, also when nobody waits any more."""
+        reading: asyncio.Future[T] | None = self._reading.get((doing, path))
+        if reading is None:
+            reading = asyncio.ensure_future(aside(call))
+            self._reading[doing, path] = reading
+            reading.add_done_callback(lambda done: self._done(doing, path, done, then))
+        try:
+            async with asyncio.timeout(left(within)):
+                return await asyncio.shield(reading)
+        except TimeoutError:
+            raise Fault(f"{path} could not be {_PAST[doing]} in {seconds(within)}: is its file system hung?") from None
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise Fault(f"cannot {doing} {plain(path)}: {why}{_file_hint(error)}") from None
+        except (ValueError, RuntimeError) as error:  # a NUL in the path; no thread to be had
+            raise Fault(f"cannot {doing} {plain(path)}: {plain(str(error))}") from None
+
+    def _done(self, doing: str, path: str, done: asyncio.Future[T], then: Callable[[T], None] | None) -> None:
+        self._reading.pop((doing, path), None)
+        if not done.cancelled() and done.exception() is None and then is not None:  # who waited has seen a failure
+            then(done.result())
 
     async def password(self, director: Director) -> str | None:
         """As it stands now where `password_from` points; None without one."""
@@ -217,6 +268,9 @@ def _socket_of(director: Director) -> str:
     if not director.socket or "\0" in director.socket:
         raise Fault("no `socket:` is given (a path, or host:port)")
     return director.socket
+
+
+_PAST = {"read": "read", "open": "opened"}
 
 
 def _file_hint(error: OSError) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from rrdns import __version__
 from rrdns.checks.words import fault, plain
 from rrdns.directors import Fault
-from rrdns.directors.bounds import Body, Progress, amount, bounded
+from rrdns.directors.bounds import Body, Progress, amount, bounded, silent
 from rrdns.model import Director
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Web:
                 found = {key.lower(): value for key, value in answer.headers.items()}
                 return HttpAnswer(answer.status, found, body.end(), progress.where)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: what can't stand in a header or URL
-            raise Fault(f"{progress.where}: {_http_reason(error, progress.came)}") from None
+            raise Fault(f"{progress.where}: {_http_reason(error, progress.came)}", silent(error)) from None
 
 
 def _basic(user: str, password: str) -> str:

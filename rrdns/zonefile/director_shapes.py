@@ -118,6 +118,17 @@ def _map(value: object) -> tuple[tuple[str, str], ...]:
     return tuple((there, here) for _, there, here in sorted(found, key=lambda one: (-one[0], one[1])))
 
 
+def _herald(value: object) -> str:
+    """`ka1`, a director of type keepalived, or `ka1/VI_2`, one VRRP instance of it."""
+    found = readers.text(value)
+    name, slash, instance = found.partition("/")
+    readers.name(name)
+    if slash and (not instance.strip() or not instance.isprintable() or len(instance) > 255):
+        raise ValueError(f"{show(found)} names no VRRP instance behind the slash: write {name}, or {name}/VI_1")
+    return found
+
+
+_Herald = Annotated[str, text(_herald)]
 _Url = Annotated[str, Reads(_url, type="string", pattern="^https?://")]
 _File = Annotated[str, Reads(_path, type="string", pattern="^/")]
 _TEXTS: dict[str, object] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {}}]}
@@ -131,7 +142,9 @@ class _Director(Model):
     stale_after: Annotated[float, seconds(0.1, 7 * 86400)] = Field(
         30.0, description="how long its last word holds while it can't be read"
     )
-    master: Name | None = Field(None, description="the director of type keepalived that says whether it is the master")
+    master: _Herald | None = Field(
+        None, description="who says whether it is the master: ka1, of type keepalived, or ka1/VI_1, one VRRP instance"
+    )
 
 
 class _Web(_Director):
@@ -167,10 +180,11 @@ class WebDirector(_Web):
 
 
 class KeepalivedDirector(_Director):
-    """keepalived, by its notify log or JSON dump: whether it is the master. It lists no servers; name it as `master:`
-    of another director."""
+    """keepalived, by its notify_fifo, its notify log or JSON dump: whether it is the master. It lists no servers; name
+    it as `master:` of another director."""
 
     type: Literal["keepalived"]
+    fifo: _File | None = Field(None, description="its notify_fifo; may stand beside path: or command:")
     path: _File | None = None
     command: Annotated[tuple[str, ...], Reads(readers.command, **_TEXTS)] = ()
 
@@ -251,6 +265,9 @@ class FollowModel(Model):
     sorry: Address | None = Field(None, description="the sorry server's address there")
     weight_zero: Annotated[str, words("drain", "down")] = Field("drain", description="what weight 0 there means")
     quorum: Annotated[int, whole(1, 65535)] = Field(1, description="servers that must be up behind a VIP")
+    master: _Herald | None = Field(
+        None, description="who says whether it is the master for this part: ka1, or ka1/VI_1, one VRRP instance"
+    )
 
 
 def _follow_shape() -> dict[str, Any]:

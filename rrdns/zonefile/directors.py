@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rrdns.model import Director, Following, Place, Pool
-from rrdns.zonefile import readers
+from rrdns.model import Director, Following, Place, Pool, herald
+from rrdns.zonefile import director_vips, member_names, readers
 from rrdns.zonefile.complaints import Complaints, Spot, did_you_mean
 from rrdns.zonefile.director_shapes import DIRECTORS, PART_KEYS, PARTS, FollowModel
 from rrdns.zonefile.fitting import read_model
@@ -34,7 +34,8 @@ class DirectorEntry:
 
 @dataclass(frozen=True, slots=True)
 class DirectorRef:
-    """A pool's mention of a director. `part_key`: the key by which it names the part of the table, "" for none."""
+    """A pool's mention of a director. `part_key`: the key by which it names the part of the table, "" for none.
+    `herald`: it is to tell who is the master."""
 
     name: str
     spot: Spot
@@ -42,6 +43,7 @@ class DirectorRef:
     part_key: str
     part_spot: Spot
     at_member: bool
+    herald: bool = False
 
 
 # ---------------------------------------------------------------- the section
@@ -58,7 +60,7 @@ def entry(name: str, body: Map | None, spot: Spot, path: str, out: Complaints) -
     asked = _without(body, "password")
     model: Any = read_model(DIRECTORS[kind], asked, "director", path, out) if kind else None
     master = body.get("master")
-    ref = (readers.text(master), body.at("master"), f"{path}.master") if isinstance(master, str | int) else None
+    ref = (_herald(master), body.at("master"), f"{path}.master") if isinstance(master, str | int) else None
     faulty = DirectorEntry(None, kind, out.place(spot), out, ref)
     if model is None or "password" in body or not _fits(model, body, spot, path, out):
         return faulty
@@ -70,6 +72,7 @@ def entry(name: str, body: Map | None, spot: Spot, path: str, out: Complaints) -
         url=given.get("url") or "",
         socket=given.get("socket") or "",
         path=given.get("path") or "",
+        fifo=given.get("fifo") or "",
         user=given.get("user") or "",
         master=given["master"] or "",
         command=given.get("command") or (),
@@ -102,6 +105,11 @@ def _type(body: Map, path: str, out: Complaints) -> str:
     return ""
 
 
+def _herald(master: str | int) -> str:
+    """The director that `master:` names."""
+    return herald(readers.text(master))[0]
+
+
 def _without(body: Map, key: str) -> Map:
     if key not in body:
         return body
@@ -121,8 +129,9 @@ def _fits(model: Any, body: Map, spot: Spot, path: str, out: Complaints) -> bool
     if model.type == "haproxy" and not doors:
         out.problem(spot, path, "needs socket: (/run/haproxy/admin.sock, or host:port) or url: (its stats page)")
         fine = False
-    if model.type == "keepalived" and not doors:
-        out.problem(spot, path, "needs path: (its notify log or JSON dump) or command: (a program that prints it)")
+    if model.type == "keepalived" and not doors and "fifo" not in body:
+        message = "needs fifo: (its notify_fifo), path: (its notify log or JSON dump) or command: (which prints that)"
+        out.problem(spot, path, message)
         fine = False
     if "password_file" in body and "password_env" in body:
         out.problem(body.at_key("password_env"), f"{path}.password_env", "stands beside password_file: use one of them")
@@ -145,6 +154,7 @@ def followed(body: Map, path: str, out: Complaints) -> tuple[tuple[Following, ..
     """What a pool's body says of directors, at the pool or at its members; None if there is a fault in it."""
     found: list[Following] = []
     refs: list[DirectorRef] = []
+    places: list[tuple[Spot, str]] = []
     fine = True
     at_members = False
     for holder, where, member in _holders(body, path):
@@ -162,7 +172,10 @@ def followed(body: Map, path: str, out: Complaints) -> tuple[tuple[Following, ..
                 fine = False
             else:
                 found.append(one)
-    return (tuple(found) if fine else None), tuple(refs)
+                places.append((value.at("virtual") if isinstance(value, Map) else spot, at))
+    if not fine or at_members:
+        return (tuple(found) if fine else None), tuple(refs)
+    return director_vips.placed(found, places, body, path, out), tuple(refs)
 
 
 def _holders(body: Map, path: str) -> Iterator[tuple[Map, str, str]]:
@@ -185,7 +198,7 @@ def _holders(body: Map, path: str) -> Iterator[tuple[Map, str, str]]:
 def _member_name(name: object, address: object) -> str:
     """The name the member will have; anything where it has a fault that is reported elsewhere."""
     try:
-        return readers.name(name) if name is not None else readers.address(address)
+        return readers.name(name) if name is not None else member_names.called(member_names.read(address))
     except ValueError:
         return "?"
 
@@ -215,43 +228,48 @@ def _one(
     if isinstance(name, str | int) and not isinstance(name, bool):
         key = parts[0] if parts else ""
         refs.append(DirectorRef(readers.text(name), value.at("name"), path, key, value.at_key(key), bool(member)))
+    master = value.get("master")
+    if isinstance(master, str | int) and not isinstance(master, bool) and _herald(master):
+        spot = value.at("master")
+        refs.append(DirectorRef(_herald(master), spot, f"{path}.master", "", spot, bool(member), herald=True))
     model = read_model(FollowModel, value, "director", path, out)
     if model is None or not _sensible(model, value, parts, path, member, out):
         return None
     return Following(
         director=model.name,
         part=getattr(model, parts[0]) if parts else "",
-        use="virtual" if member else "real-servers",
+        use="virtual" if member or model.use == "virtual" else "real-servers",
         member=member,
         map=model.map,
         sorry=model.sorry or "",
         weight_zero=model.weight_zero,
         quorum=model.quorum,
+        master=model.master or "",
     )
 
 
 def _sensible(model: FollowModel, body: Map, parts: list[str], path: str, member: str, out: Complaints) -> bool:
     """
-    | key    | at the pool: it follows real servers      | at a member: it is a VIP |
-    |--------|-------------------------------------------|--------------------------|
-    | use    | real-servers                              | virtual                  |
-    | map    | yes                                       | no: the VIP is answered  |
-    | quorum | no: the pool's own quorum is beside it    | yes                      |
+    | key     | at the pool: real servers     | at the pool, use: virtual          | at a member: its VIP          |
+    |---------|-------------------------------|------------------------------------|-------------------------------|
+    | use     | real-servers                  | virtual, at all of the list        | virtual                       |
+    | virtual | where its type has such parts | needed: its address is the VIP     | where its type has such parts |
+    | map     | yes                           | no: the VIP is answered            | no: the VIP is answered       |
+    | quorum  | no: the pool's is beside it   | yes                                | yes                           |
     """
     wrong: list[tuple[str, str]] = []
+    vip = model.use == "virtual"
     if len(parts) > 1:
         wrong.append((parts[1], f"stands beside {parts[0]}: a table is told by one of them"))
-    if member:
-        if model.use == "real-servers":
-            wrong.append(("use", "a member's director stands behind its VIP: use: virtual, or write it at the pool"))
-        if "map" in body:
-            wrong.append(("map", "has no effect here: a VIP is answered, not the servers behind it"))
-    else:
-        if model.use == "virtual":
-            message = "write it at each member: members: {vip1: {address: 203.0.113.10, director: {name: ...}}}"
-            wrong.append(("use", message))
-        if "quorum" in body:
-            wrong.append(("quorum", "belongs to the pool: write quorum: beside director:"))
+    if member and model.use == "real-servers":
+        wrong.append(("use", "a member's director stands behind its VIP: use: virtual, or write it at the pool"))
+    if (member or vip) and "map" in body:
+        wrong.append(("map", "has no effect here: a VIP is answered, not the servers behind it"))
+    if not member and not vip and "quorum" in body:
+        wrong.append(("quorum", "belongs to the pool: write quorum: beside director:"))
+    if not member and vip and not director_vips.address(model.virtual or ""):
+        message = "here virtual: must name the VIP (203.0.113.10:80)"
+        wrong.append(("use", f"{message}; else write it at each member: {director_vips.EXAMPLE}"))
     for key, message in wrong:
         out.problem(body.at_key(key), f"{path}.{key}", message)
     return not wrong
@@ -282,6 +300,9 @@ def judge(ref: DirectorRef, found: DirectorEntry) -> tuple[Spot, str, str] | Non
     """What is wrong between a pool's mention and the director it means: place, path, message."""
     if not found.type:
         return None  # it has a fault already
+    if ref.herald:
+        message = f"{ref.name} is of type {found.type}: only keepalived tells who is the master"
+        return (ref.spot, ref.path, message) if found.type != "keepalived" else None
     if found.type not in PARTS:
         message = f"{ref.name} is of type {found.type}, which lists no servers: name it as master: of another director"
         return ref.spot, ref.path, message
