@@ -11,15 +11,18 @@ pure: no socket, no file, no clock, no await, `now` is an argument.
     5  cli  ui/                                    what people touch: a module a command, top, the demo
     4  supervise/  control/  server/              the three processes: sockets, files, clocks
        checks/  directors/  notify/                probes, tables that are read, what is sent out
-       board  settings  log  texts                 what they share
+       board  settings  log  texts  resolver       what they share
     3  roster/                                     the one stateful object
     2  render  hinting                             the bytes of an answer
        hosts  schemes  substitutes  failover       one member; who is on duty; who helps out; who serves
-       isolation                                   whether it is us
+       fencing                                     who may be answered before others are promoted
+       carrying                                    whether they can carry it
+       isolation  hearing                          whether it is us
     1  zonefile/  health                           YAML -> model, rise/fall
        schedulers  sticky  connections             ring order; who gets how much of it
        correction  slow_start
     0  model  probes  wire  answers  link          facts, names, questions, rings
+       chronicle                                   events that two have kept
 
 `server/respond`, `recall`, `bodies`, `client_network`, `table`, `staging`, `settling`, `rings`, `edns`, `cookies` and
 `limiter` stand apart: the workers' half, pure, and need only floor 0.
@@ -35,13 +38,17 @@ Paths worth knowing:
   a report         directors/poller -> control/desk -> roster.hear (roster/directors -> following -> entries)
                    -> the same way on; other members: their targets go to checks/prober;
                    what members carry: roster/balancing -> meter, balance -> the weights of the ring
+  a member's name  control/resolving (resolver) -> control/desk -> roster.learn (roster/names -> resolved)
+                   -> other addresses: as with other members
   an edit          control/watcher -> control/reloading -> loading -> zonefile (load, or again: only what changed)
                    -> control/desk -> roster.load
                    -> the same way on; server/table puts it in force in one step, and settles it bit by bit
   an operator      ui/commands -> control/doors (roster/whom: who is meant) -> control/desk -> roster.speak
                    (roster/overriding, spoken) -> the same way on
   a deadline       control/desk -> roster.advance
-  what was         control/journal (beside the desk) -> control/journal_reading -> replay -> scoring -> ui/replay
+  a promotion      roster/promoting (waits) -> control/promoting (before_promote) -> control/desk -> roster.promoted
+  what was         control/events -> store, control/event_reading, chronicle (each event once) -> ui/events
+                   control/journal (beside the desk) -> control/journal_reading -> replay -> scoring -> ui/replay
   what might be    control/doors (knowledge) or files (imagined) -> whatif -> ui/whatif
   a notification   control/desk -> notify/office -> collector, queue -> a mail, a webhook, a program
   a death          supervise/supervisor -> crew -> a successor with the same sockets

@@ -105,6 +105,9 @@ def host(
     | some         | some | any     | up      | no                     | yes                    |
     | none         | any  | some    | unknown | no                     | no                     |
     | none         | all  | none    | down    | no                     | no                     |
+
+    Without any address (its name is not resolved yet) it is unknown, or down where its director says so: never up, and
+    never answered, whatever an override says.
     """
     if override == "force-up":
         states = [State.UP] * len(states)
@@ -112,7 +115,7 @@ def host(
         states = [State.DOWN] * len(states)
     elif told in ("up", "drain"):
         states = [State.UP if one is State.UNKNOWN else one for one in states]
-    state = next((one for one in (State.UP, State.UNKNOWN) if one in states), State.DOWN)
+    state = _state(states, told)
     whole = state is State.UP and (families == "any" or State.DOWN not in states)
     addresses = tuple([Address(text, packed(text), at) for text, at in zip(member.addresses, states, strict=True)])
     drained = override in ("drain", "drill") or (told == "drain" and override != "force-up")
@@ -122,9 +125,15 @@ def host(
     return Host(member.name, weight, member.priority, addresses, drained, disabled, state, whole, available, told)
 
 
+def _state(states: Sequence[State], told: str) -> State:
+    if not states:
+        return State.DOWN if told == "down" else State.UNKNOWN
+    return next((one for one in (State.UP, State.UNKNOWN) if one in states), State.DOWN)
+
+
 def lent(one: Host, pool: str, states: Sequence[State], families: str = "all", drained: bool = False) -> Host:
     """A host of another pool, called `pool/member`, as who may borrow it sees its addresses."""
-    state = next((each for each in (State.UP, State.UNKNOWN) if each in states), State.DOWN)
+    state = _state(states, one.told)
     whole = state is State.UP and (families == "any" or State.DOWN not in states)
     addresses = tuple([replace(address, state=at) for address, at in zip(one.addresses, states, strict=True)])
     drained = one.drained or drained

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from rrdns.model import DataSet, Director, DirectorTable, Health, Override, Pool, Report, Result, Standing
 from rrdns.roster.directors import Kept
+from rrdns.roster.names import KeptNames
 from rrdns.roster.roster import Roster
 
+SHOWN = 8
 GOOD = Result(True, "taken to be up")
 
 
@@ -28,11 +30,16 @@ class Known:
     now: float = 0.0
     isolation_hold: float = 60.0
     witness: tuple[str, ...] = ()
+    names: KeptNames = field(default_factory=dict)
 
 
 def all_up(dataset: DataSet) -> tuple[Known, tuple[str, ...]]:
-    """Everything these files name up, and every director saying so; and what can't be imagined."""
+    """Everything these files name up, and every director saying so; and what can't be imagined. A host name, which is
+    resolved at run time, is taken to have one address: one that is nobody's (RFC 6666)."""
+    hosts = sorted({host for pool in dataset.pools.values() for one in pool.members for host in one.hosts})
+    names = {host: ((), (f"100::{number:x}",), 0.0) for number, host in enumerate(hosts, 1)}
     empty = Roster()
+    empty.restore({}, (), names=names)
     empty.load(dataset, 0.0)
     for key in empty.targets():
         empty.note(key, GOOD, 0.0)
@@ -44,7 +51,10 @@ def all_up(dataset: DataSet) -> tuple[Known, tuple[str, ...]]:
         if not pool.members
     ]
     tables = {name: _imagined(director, dataset.pools.values()) for name, director in dataset.directors.items()}
-    return Known(dataset, health, tables=tables, isolation_hold=60.0), tuple(notes)
+    if hosts:
+        more = f" and {len(hosts) - SHOWN} more" if len(hosts) > SHOWN else ""
+        notes.append(f"resolved at run time, here taken to be one host each: {', '.join(hosts[:SHOWN])}{more}")
+    return Known(dataset, health, tables=tables, isolation_hold=60.0, names=names), tuple(notes)
 
 
 def _imagined(director: Director, pools: Iterable[Pool]) -> DirectorTable:
@@ -65,6 +75,6 @@ def _imagined(director: Director, pools: Iterable[Pool]) -> DirectorTable:
 def roster_of(known: Known) -> Roster:
     """A roster that has heard what the server has."""
     roster = Roster(None, known.isolation_hold, known.witness)
-    roster.restore(known.health, known.overrides, known.members, known.standings)
+    roster.restore(known.health, known.overrides, known.members, known.standings, names=known.names)
     roster.load(known.dataset, known.now)
     return roster

@@ -2,7 +2,7 @@
 
     files       contents by path, base64, and their change times        now         the server's own clock
     health      by target key, times on that clock                      words       operators' words in force
-    members, standings                                                  as `Roster.restore` takes them
+    members, standings, names                                           as `Roster.restore` takes them
     tables      by director what it said last, or why it can't be read  settings    what decisions depend on
 
 Must not know: HTTP, how files are read.
@@ -35,6 +35,7 @@ def told(roster: Roster, files: Files, settings: Mapping[str, Any], now: float) 
         "health": {key: _health(roster.health(key)) for key in roster.targets()},
         "words": [asdict(one) for one in roster.overrides],
         "members": roster.directors.kept(),
+        "names": roster.names.kept(),
         "standings": standings_told(roster.standings),
         "tables": {
             name: _table(feed.table) if feed.table is not None else {"fault": feed.fault}
@@ -66,6 +67,7 @@ def known_of(data: Json, dataset: DataSet) -> Known:
         float(data["now"]),
         float(settings.get("isolation_hold", 60.0)),
         tuple(settings.get("witness", ())),
+        {str(name): (tuple(v4), tuple(v6), float(at)) for name, (v4, v6, at) in data.get("names", {}).items()},
     )
 
 

@@ -22,10 +22,13 @@ from rrdns.probes import Probe as Probe
 from rrdns.probes import SmtpProbe as SmtpProbe
 from rrdns.probes import TcpProbe as TcpProbe
 from rrdns.probes import TlsProbe as TlsProbe
+from rrdns.promotions import Fence as Fence
 from rrdns.reports import Director as Director
 from rrdns.reports import DirectorTable as DirectorTable
 from rrdns.reports import Following as Following
 from rrdns.reports import Report as Report
+from rrdns.reports import Unheard as Unheard
+from rrdns.reports import herald as herald
 
 # ---------------------------------------------------------------- where something stands in a file
 
@@ -171,14 +174,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One host of a pool. `addresses` are canonical text, IPv4 and IPv6 mixed, at least one. `labels`: what else it
-    shares a fate with, in the operator's words."""
+    """One host of a pool. `addresses` are canonical text, IPv4 and IPv6 mixed; none where `hosts` have not been
+    resolved. `labels`: what else it shares a fate with, in the operator's words. `hosts`: names whose addresses are
+    its own too, lower-case with the final dot; in the files' data set those are not among `addresses`."""
 
     name: str
     addresses: tuple[str, ...]
     weight: int = 1
     priority: int = 1
     labels: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +212,7 @@ class Pool:
     """Hosts that stand in for one another. `checks` are names; all must pass. `panic` is a share or None.
     `capacity`: the weight it takes to carry the pool's load at its busiest, 0: not told.
     `slow_start`: seconds in which the weight of a member that came back climbs. `correct`: weights are corrected by
-    what its director counts."""
+    what its director counts. `before_promote`: what must exit 0 before others take over."""
 
     name: str
     members: tuple[Member, ...]
@@ -225,6 +230,7 @@ class Pool:
     slow_start: float = 0.0
     correct: bool = False
     capacity: int = 0
+    before_promote: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +300,7 @@ class Standing:
                 all were gone
     source      the pool whose hosts serve it, "" for none
     ailing      its own hosts were not enough, and have not been well for `failback` since
+    entitled    with `before_promote`: who may be answered without it, in the roles of `fencing.py`
 
     These are kept over restarts, the times are not: what was not watched is no unbroken health.
 
@@ -308,6 +315,7 @@ class Standing:
     former: tuple[str, ...] = ()
     source: str = ""
     ailing: bool = False
+    entitled: tuple[str, ...] = ()
     ripening: tuple[tuple[int, float], ...] = ()
     well_since: float | None = None
     unsure_since: float | None = None
@@ -329,8 +337,8 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One transition. `subject`: target | member | pool | failover | service | director | balance | override | reload |
-    server."""
+    """One transition. `subject`: target | member | pool | failover | service | director | name | addresses | balance |
+    override | reload | server."""
 
     at: float
     subject: str

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Director:
     """A load balancer whose table is read; times in seconds. Of `url`, `socket` (a path, or host:port), `path` and
-    `command` a type has one, or none: this machine's own table. `password` is never written here: `password_from`
-    is `file:PATH` or `env:NAME`, read at each poll. `master` names the director (of type keepalived) that tells
-    whether this one is the master."""
+    `command` a type has one, or none: this machine's own table. `fifo` is keepalived's notify_fifo, alone or beside one
+    of these. `password` is never written here: `password_from` is `file:PATH` or `env:NAME`, read at each poll.
+    `master` names the director (of type keepalived) that tells whether this one is the master, see `herald`."""
 
     name: str
     type: str
@@ -30,6 +30,7 @@ class Director:
     password_from: str = ""
     verify: bool = True
     master: str = ""
+    fifo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Following:
     sorry        address of the sorry server: only that left means the pool is down
     weight_zero  drain | down: what weight 0 at the director means
     quorum       with `use: virtual`, servers that must be up behind the VIP
+    master       who tells whether the director is the master for this part, see `herald`; "": as its own `master` says
     """
 
     director: str
@@ -54,6 +56,7 @@ class Following:
     sorry: str = ""
     weight_zero: str = "drain"
     quorum: int = 1
+    master: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,22 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class DirectorTable:
-    """One reading of a director: its parts by name, and whether it is the master (None: it does not say)."""
+    """One reading of a director: its parts by name, and whether it is the master (None: it does not say). The parts of
+    a keepalived are its VRRP instances, each with one report: `up` where it is the master of it, else `down`. `note`:
+    what is odd though it could be read, for people."""
 
     parts: Mapping[str, tuple[Report, ...]] = field(default_factory=dict)
     master: bool | None = None
+    note: str = ""
+
+
+class Unheard(str):
+    """Why a director could not be read, where nothing at all came back from it: the fault may be our own path."""
+
+    __slots__ = ()
+
+
+def herald(master: str) -> tuple[str, str]:
+    """Of `ka1/VI_2` the director, and the VRRP instance whose state counts; "" after `ka1` alone: all of them."""
+    name, _, instance = master.partition("/")
+    return name, instance

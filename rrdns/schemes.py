@@ -160,6 +160,7 @@ def _rotation(pool: Pool, hosts: Sequence[Host], standing: Standing, patient: bo
     | holds, and is neither              | absent; the first of the queue that is whole takes the place        |
     | waits, and is whole, or not known  | waits in its order; one that is not known is passed over            |
     | waits, and is neither              | absent                                                              |
+    | waits or holds, without an address | absent: there is nothing to answer                                  |
     | is absent or new, and is whole     | waits at the tail; several at once in file order, but former        |
     |                                    | holders first when nobody holds (after a total outage)              |
 
@@ -171,7 +172,7 @@ def _rotation(pool: Pool, hosts: Sequence[Host], standing: Standing, patient: bo
     active = pool.failover.active
     there = {one.name: one for one in hosts}
     able = [one.name for one in hosts if one.available and one.whole]
-    kept = {*able, *(one.name for one in hosts if one.unsure)}
+    kept = {*able, *(one.name for one in hosts if one.unsure and one.addresses)}
     holders = [name for name in standing.holders if name in kept]
     queue = [name for name in standing.queue if name in kept]
     former = standing.former

@@ -69,6 +69,8 @@ class Settings:
     rrl_slip: int = 2
     """Of the replies beyond it every n-th is sent, cut off, so that the client comes by TCP; 0: none."""
     rrl_exempt: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    resolvers: tuple[str, ...] = ()
+    """Who is asked for members given by host name: ADDR:PORT or [ADDR]:PORT, in this order; empty: the machine's."""
     check_concurrency: int = 512
     command_concurrency: int = 16
     metrics_listen: tuple[tuple[str, int], ...] = ()
@@ -86,7 +88,7 @@ class Settings:
         data = {name: value for name, value in data.items() if name in known}
         data["listen"] = tuple((str(address), int(port)) for address, port in data.get("listen", ()))
         data["metrics_listen"] = tuple((str(address), int(port)) for address, port in data.get("metrics_listen", ()))
-        for name in ("witness", "rrl_exempt", "cookie_secret", "notify"):
+        for name in ("witness", "resolvers", "rrl_exempt", "cookie_secret", "notify"):
             if name in data:
                 data[name] = tuple(data[name])
         return cls(**data)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rrdns import health as rules
 from rrdns import isolation
+from rrdns.hearing import Hearing
 from rrdns.isolation import Guard
 from rrdns.model import Check, Health, Result, State, Target, TcpProbe
 
@@ -19,15 +20,22 @@ REFUSED = Result(False, "connection refused", took=0.0)
 class Watch:
     """Targets of some pools, seen up at 1000.0, and a guard over them."""
 
-    def __init__(self, hosts: Iterable[tuple[str, str]], hold: float = 60.0, witnesses: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        hosts: Iterable[tuple[str, str]],
+        hold: float = 60.0,
+        witnesses: Iterable[str] = (),
+        check: Check = CHECK,
+    ) -> None:
         self.targets: dict[str, Target] = {}
         self.pools: dict[str, str] = {}
         for pool, address in hosts:
             key = f"{pool}@{address}"
-            self.targets[key] = Target(key, CHECK, address)
+            self.targets[key] = Target(key, check, address)
             self.pools[key] = pool
         self.counted: dict[str, Health] = {key: rules.start(CHECK) for key in self.targets}
         self.guard = isolation.start(hold, witnesses)
+        self.directors: dict[str, Hearing] = {}
         self.fell: list[tuple[float, str]] = []
         """When which target was last believed up and then down."""
         for key in self.targets:
@@ -44,7 +52,13 @@ class Watch:
         self.tell(was, now)
 
     def judge(self, guard: Guard, now: float) -> None:
-        self.guard = isolation.judge(guard, (k for k, h in self.counted.items() if h.state is State.UP), now)
+        up = (key for key, health in self.counted.items() if health.state is State.UP)
+        self.guard = isolation.judge(guard, up, now, self.directors)
+
+    def hear(self, name: str, silent: bool, now: float) -> None:
+        """One reading of a director that is far from here."""
+        self.directors[name].note(silent, now)
+        self.pass_time(now)
 
     def pass_time(self, now: float) -> None:
         was = {one: self.believed(one).state for one in self.targets}

@@ -42,9 +42,9 @@ class FakeDoors:
         self._note("explain", name, rtype)
         return {"name": name}
 
-    async def events(self, limit: int, since: float | None, pool: str) -> list[Json]:
+    async def events(self, limit: int, since: float | None, pool: str) -> bytes:
         self._note("events", limit, since, pool)
-        return [{"name": "web"}]
+        return b'{"events": [{"name": "web"}]}'
 
     async def export(self) -> bytes:
         self._note("export")
@@ -54,7 +54,7 @@ class FakeDoors:
         self._note("reload", force)
         return self.reloaded
 
-    async def failback(self, pool: str, owner: str, reason: str) -> Json:
+    async def failback(self, pool: str, owner: str, reason: str, force: bool) -> Json:
         if pool != "web":
             raise Refused(404, f"there is no pool {pool!r}")
         return {"ok": True, "pool": pool, "now": f"ok: by {owner}: {reason}", "saved": True}

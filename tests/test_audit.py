@@ -119,6 +119,19 @@ def test_overrides_without_an_end_directors_and_silence() -> None:
     assert ("notify", "notify") in found(picture)
 
 
+def test_what_is_not_on_the_disk() -> None:
+    picture = healthy()
+    picture["store"] = {"state": "failing", "why": "disk full"}
+    picture["journal"] = {"state": "failing", "why": "disk full", "since": 90.0, "holes": 1}
+    assert found(picture) == [("journal", "journal"), ("state", "state")]
+    del picture["store"]
+    picture["journal"] = {"state": "ok", "why": "", "since": None, "holes": 2}
+    (one,) = findings.unkept(picture)
+    assert one.text == "has lost inputs 2 times since the start: replay has holes; see the log"
+    picture["journal"]["holes"] = 0
+    assert found(picture) == []
+
+
 # ---------------------------------------------------------------- asking members
 
 

@@ -70,6 +70,8 @@ def test_help_loads_nothing_heavy() -> None:
         (["stauts"], "there is no command 'stauts', did you mean 'status'?"),
         (["drain"], "MEMBER"),
         (["drain", "web1", "--for", "soon"], "'soon' is no duration; write 30s"),
+        (["drain", "web1", "--for", "0s"], "more than 0, and at most ten years"),
+        (["hold", "--for", "5000d"], "more than 0, and at most ten years"),
         (["serve", "--listen", "localhost:53"], "'localhost' is no IP address; write 192.0.2.53:53"),
         (["serve", "--workers", "many"], "'many' is not a number between 0 and 512"),
         (["serve", "--user", "nobody-of-this-name"], "there is no user"),
@@ -206,6 +208,22 @@ def test_a_pipe_that_closes_is_no_error(tmp_path: Path) -> None:
     process.stdout.close()
     assert process.wait(60) == 141 and process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.parametrize("words", [("check",), ("check", "--json"), ("version",)])
+def test_a_disk_that_is_full_is_said_in_words(tmp_path: Path, words: tuple[str, ...]) -> None:
+    folder = [str(zones(tmp_path, CHECKED))] if words[0] == "check" else []
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "rrdns", *words, *folder]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=PLAIN, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr == "rrdns: the output can't be written: No space left on device\n"
+
+
+def test_check_tells_of_files_that_are_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = zones(tmp_path, CHECKED)
+    (folder / "pools.yml").write_text("pools: {}\n")
+    assert cli.main(["check", str(folder)]) == 0
+    assert "pools.yml: warning: is not read: only files whose names end in .yaml are" in capsys.readouterr().out
 
 
 def test_serve_without_zones_tells_how_to_begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,11 @@ def test_a_socket_nobody_listens_on(tmp_path: Path) -> None:
         Client(str(tmp_path / "s")).get("/status")
 
 
+def test_what_is_no_socket(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="that is no socket"):
+        Client(str(tmp_path)).get("/status")
+
+
 def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="at most 107 bytes"):
         Client(str(tmp_path / ("x" * 120))).get("/status")

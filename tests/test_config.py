@@ -48,6 +48,7 @@ tcp_idle: 2.5
 rrl: 200
 rrl_slip: 3
 rrl_exempt: [192.0.2.0/24, '2001:db8::/32']
+resolvers: [192.0.2.53, '[::1]:5353']
 check_concurrency: 100
 command_concurrency: 4
 metrics_listen: 127.0.0.1:9553

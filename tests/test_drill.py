@@ -136,6 +136,23 @@ def test_another_member_that_fails_breaks_it_off_too() -> None:
     assert one.aborted == "web/web2 is down: refused"
 
 
+def test_of_a_held_pool_it_says_how_to_release_it() -> None:
+    found = picture(ALL)
+    found["pools"]["web"]["held"] = {"word": "hold"}
+    for holds, words in (([""], "rrdns hold --release first"), (["", "web"], "rrdns hold web --release first")):
+        found["overrides"] = [{"pool": pool, "member": "", "word": "hold"} for pool in holds]
+        with pytest.raises(ConfigError, match=words):
+            Rehearsal.of(found, "web", [])
+
+
+def test_a_hold_in_the_middle_breaks_it_off() -> None:
+    one = Rehearsal.of(picture(ALL), "web", ["web1"])
+    after = picture(["web2"], drilled=("web1",))
+    after["pools"]["web"]["held"] = {"word": "hold", "owner": "ann"}
+    one.look(after, 0.5)
+    assert "is held now" in one.aborted
+
+
 # ---------------------------------------------------------------- with a server
 
 SCHEME = """\
@@ -200,3 +217,29 @@ def test_it_ends_by_itself_and_breaks_off_when_another_dies() -> None:
                 drill.wait()
             assert drill.returncode == 1 and "broken off" in text and "web/web2 is down" in text
             assert time.monotonic() - began < 60 and server.status()["overrides"] == []
+
+
+def test_a_server_that_is_away_for_a_moment_gets_its_members_back() -> None:
+    """The word outlives the restart; it must not stand until its hour is over. Other words stay."""
+    with web_servers(3) as webs:
+        names = [f"web{n}: {one.address}" for n, one in enumerate(webs, 1)]
+        with serve(pools_text=pools(webs[0].port, *names)) as server:
+            wait_for(lambda: len(server.addresses()) == 3)
+            server.run("drain", "web3", "--reason", "kernel update")
+            with subprocess.Popen(
+                [sys.executable, "-m", "rrdns", "drill", "web", "--member", "web1", "--for", "1h", "--json",
+                 "--control", str(server.control)],
+                stdout=subprocess.PIPE, text=True,
+            ) as drill:  # fmt: skip
+                try:
+                    wait_for(lambda: len(server.status()["overrides"]) == 2, what="it has begun")
+                    old = server.pid("control")
+                    os.kill(old, signal.SIGKILL)
+                    text, _ = drill.communicate(timeout=60)
+                finally:
+                    drill.kill()
+            report = json.loads(text)
+            assert drill.returncode == 1 and "can't be watched" in report["aborted"]
+            assert server.pid("control") not in (0, old)
+            assert [one["word"] for one in server.status()["overrides"]] == ["drain"]
+            wait_for(lambda: server.addresses() == {webs[0].address, webs[1].address}, what="it is given back")

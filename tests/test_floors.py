@@ -24,14 +24,14 @@ APART = -1
 """The workers' half: imports floor 0 and itself, and is as pure as the floors below the fourth."""
 
 FLOORS = {
-    0: "model overrides probes reports wire answers link",
+    0: "chronicle model overrides probes promotions reports resolution wire answers link",
     1: "zonefile health schedulers connections correction slow_start sticky "
     "notify.notices notify.sinks notify.collector notify.queue",
-    2: "render hinting hosts schemes substitutes failover isolation",
+    2: "render hinting hosts schemes substitutes failover fencing carrying hearing isolation",
     3: "roster audit.facts control.counters control.reports control.serials "
-    "control.standings ui.budget control.measures "
-    "recorded retold replay scoring imagined whatif knowledge control.journal_rows",
-    4: "audit supervise server control checks directors board settings log texts notify",
+    "control.standings control.names_said ui.budget control.measures "
+    "recorded counted retold polled rehearsing assumed replay scoring imagined whatif knowledge control.journal_rows",
+    4: "audit supervise server control checks directors board settings log texts notify resolver",
     5: "cli __main__ ui",
     APART: "server.respond server.recall server.bodies server.client_network server.table server.settling "
     "server.staging server.rings server.edns server.cookies server.limiter",

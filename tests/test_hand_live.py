@@ -40,6 +40,9 @@ def test_words_and_a_hold_on_a_running_server() -> None:
             server.start()
             assert server.addresses() == {"127.0.0.11", "127.0.0.13"}, "a hold outlives a restart, with what it holds"
             assert [one["word"] for one in server.status()["overrides"]] == ["hold", "weight 50%"]
+            server.run("upgrade", timeout=180)
+            assert server.addresses() == {"127.0.0.11", "127.0.0.13"}, "and an upgrade"
+            assert [one["word"] for one in server.status()["overrides"]] == ["hold", "weight 50%"]
             assert "released" in server.run("hold", "--release").stdout
             wait_for(lambda: server.addresses() == {"127.0.0.11"})
 

@@ -11,7 +11,7 @@ import pytest
 from fake_api import FakeApi, member, status
 
 from rrdns import cli
-from rrdns.ui import present
+from rrdns.ui import hold, present
 from rrdns.ui import status as status_page
 
 OK: dict[str, Any] = {"ok": True, "changed": ["web/web1"], "saved": True}
@@ -85,10 +85,36 @@ def test_what_is_asked_and_said(capsys: pytest.CaptureFixture[str], api: FakeApi
     assert said(capsys, api, "hold", "--for", "1h")[1].startswith("held for 1h: all pools; answers stay")
     assert api.asked[-1][3] == {"members": None, "word": "hold", "for": 3600.0, "reason": ""}
     assert said(capsys, api, "hold", "web", "--release")[1].startswith("released: all pools")
-    assert api.asked[-1][3]["members"] == ["web"]
+    assert [one[3]["members"] for one in api.asked if one[0] == "POST"][-1] == ["web"]
     assert said(capsys, api, "hold", "--release", "--for", "1h")[0] == 2
     api.answers["POST", "/override"] = (200, {**OK, "changed": []})
-    assert "no such hold stands" in said(capsys, api, "hold", "--release")[1]
+    assert said(capsys, api, "hold", "--release")[:2] == (0, "nothing was held\n")
+    assert "until `rrdns hold web app --release`" in hold.held(["web", "app"], ["web", "app"], None)
+
+
+@pytest.mark.parametrize(
+    ("words", "changed", "holds", "code", "told"),
+    [
+        (("--release",), [], ["web", "app"], 1, "held still, each by its own word: app, web: rrdns hold app web --rel"),
+        (("--release",), ["all pools"], ["web"], 0, "released: all pools; held still, each by its own word: web"),
+        (("web", "--release"), [], [""], 1, "no such hold stands; all pools are held still: rrdns hold --release"),
+        (("web", "--release"), ["web"], ["", "app"], 0, "released: web; all pools are held still"),
+        (("web", "--release"), ["web"], ["app"], 0, "released: web; what happened meanwhile counts now"),
+    ],
+)
+def test_a_release_tells_what_is_held_all_the_same(
+    capsys: pytest.CaptureFixture[str],
+    api: FakeApi,
+    words: tuple[str, ...],
+    changed: list[str],
+    holds: list[str],
+    code: int,
+    told: str,
+) -> None:
+    api.answers["POST", "/override"] = (200, {**OK, "changed": changed})
+    api.status["overrides"] = [{"pool": pool, "member": "", "word": "hold"} for pool in holds]
+    found = said(capsys, api, "hold", *words)
+    assert found[0] == code and told in found[1]
 
 
 @pytest.mark.parametrize("words", [("weight", "web1", "5"), ("hold",), ("drain", "web1"), ("reload",)])

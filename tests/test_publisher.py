@@ -306,3 +306,27 @@ async def test_numbers_go_on_where_a_control_before_us_left_off(tmp_path: Path) 
     desk = Desk(tmp_path, 2)
     desk.board.set(board.FIRST_WORKER + 1, "table", 41)
     assert next(Publisher(tmp_path, desk.board, Tally(), time.monotonic).numbers) == 42
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_told_to_end_while_a_connection_ends_it_ends(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """As when all processes of a server are told to end at once: the worker hangs up in the same moment."""
+    over = asyncio.Event()
+
+    async def hear(line: publisher.Line, reader: asyncio.StreamReader) -> None:
+        await over.wait()
+        raise publisher._Over("it hung up")
+
+    monkeypatch.setattr(publisher.Line, "_hear", hear)
+    await desk.worker()
+    desk.run()
+    await until(lambda: desk.workers[0].frames)
+    assert desk.task is not None
+    over.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    desk.task.cancel()
+    done, _ = await asyncio.wait([desk.task], timeout=10)
+    assert done and desk.task.cancelled()

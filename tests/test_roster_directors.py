@@ -12,7 +12,20 @@ from small_following import LVS, PART, listed, server, table
 from small_roster import APEX, BAD, CHECK, GOOD, WWW, WWW_A, WWW_AAAA, members, served, told, zone
 
 from rrdns import wire
-from rrdns.model import DataSet, Director, DirectorTable, Following, Override, Pool, Report, Result, Service, WhenDown
+from rrdns.directors.vrrp import table as vrrp_table
+from rrdns.model import (
+    DataSet,
+    Director,
+    DirectorTable,
+    Following,
+    Member,
+    Override,
+    Pool,
+    Report,
+    Result,
+    Service,
+    WhenDown,
+)
 from rrdns.roster.roster import NOTHING, Roster
 
 FOLLOWS = (Following("lvs1", PART),)
@@ -262,6 +275,42 @@ def test_who_follows_is_shown() -> None:
     json.dumps(one.snapshot(4.0))
     one.report("lvs1", table(server(1, 5, active=9), server(2), server(3)), 5.0)
     assert state(one, 5.0)["members"]["web1"]["director"]["active"] == 9
+
+
+# -------------------------------------------------------------------- pools of VIPs
+
+VIPS = Pool(
+    "web",
+    (Member("lvs1", ("203.0.113.10",)), Member("lvs2", ("203.0.113.20",))),
+    following=(
+        Following("lvs1", "203.0.113.10:80", "virtual", "lvs1", quorum=2, master="ka1/VI_1"),
+        Following("lvs1", "203.0.113.20:80", "virtual", "lvs2", quorum=1, master="ka1/VI_2"),
+    ),
+    weight_from="director",
+)
+
+
+def test_vips_go_by_capacity_quorum_and_mastery() -> None:
+    one = Roster()
+    one.load(data(VIPS, LVS, Director("ka1", "keepalived", fifo="/run/vrrp")), 1.0)
+    behind = {"203.0.113.10:80": (server(1, 3), server(2, 1)), "203.0.113.20:80": (server(3, 2),)}
+    one.report("ka1", vrrp_table({"VI_1": "MASTER", "VI_2": "MASTER"}), 2.0)
+    one.report("lvs1", DirectorTable(behind), 2.0)
+    assert served(one) == {"lvs1", "lvs2"}
+    ring = [slot[0] for slot in one.ring_members(WWW_A)]
+    assert ring.count("lvs1") == 2 * ring.count("lvs2")  # 4 and 2
+    one.report("ka1", vrrp_table({"VI_1": "BACKUP", "VI_2": "MASTER"}), 3.0)
+    assert served(one) == {"lvs2"} and words(one) == {"lvs1": "drained", "lvs2": "up"}
+    one.report("ka1", vrrp_table({"VI_1": "MASTER", "VI_2": "MASTER"}), 4.0)
+    assert served(one) == {"lvs1", "lvs2"}
+    less = DirectorTable(behind | {"203.0.113.10:80": (server(1, 3),)})
+    gone = one.report("lvs1", less, 5.0)
+    assert served(one) == {"lvs2"} and words(one)["lvs1"] == "down"
+    assert "1 of 1 servers up in 203.0.113.10:80 at lvs1, quorum 2" in told(gone.events)[0]
+    follows = state(one, 6.0)["following"]["follows"]
+    assert [(each["herald"], each["master"]) for each in follows] == [("ka1/VI_1", True), ("ka1/VI_2", True)]
+    assert one.snapshot(6.0)["directors"]["ka1"]["instances"] == {"VI_1": "MASTER", "VI_2": "MASTER"}
+    json.dumps(one.snapshot(6.0))
 
 
 # -------------------------------------------------------------------- whatever comes

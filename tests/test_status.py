@@ -15,6 +15,7 @@ import pytest
 from fake_api import FakeApi, member
 
 from rrdns.board import SERVING, Board
+from rrdns.texts import clock
 from rrdns.ui import present
 from rrdns.ui.console import Column, cut, lay_out, table
 from rrdns.ui.status import page
@@ -79,6 +80,21 @@ def test_other_alarms() -> None:
                   "1 of 2 workers", "neither Landlock nor seccomp", "pool web down: no member is up",
                   "nobody"):  # fmt: skip
         assert words in shown, words
+
+
+def test_a_journal_that_fails_is_told() -> None:
+    status = fake_api.status(3)
+    status["journal"] = {"state": "ok", "why": "", "since": None, "holes": 3}
+    assert "journal" not in text(status)
+    status["journal"] = {"state": "failing", "why": "/state/journal.db: disk is full", "since": 300.0, "holes": 1}
+    (line,) = [one.strip() for one in text(status).splitlines() if "journal" in one]
+    when = clock(status["time"] - 300, status["time"])
+    assert line == (
+        f"inputs are NOT journaled since {when} (5m): /state/journal.db: disk is full; "
+        "replay and explain --at will have a hole there"
+    )
+    status["journal"]["state"] = "off"
+    assert "journal" not in text(status)
 
 
 def test_several_addresses_have_lines_of_their_own() -> None:

@@ -32,6 +32,13 @@ def test_a_line_for_each_director() -> None:
     assert "1 of 2 directors" in text and "pool web: lvs1 and lvs2 disagree" in text
 
 
+def test_a_keepalived_tells_its_instances() -> None:
+    text = page(snapshot(ka1={**ONE, "type": "keepalived", "servers": 0, "instances": {"b": "BACKUP", "a": "MASTER"}}))
+    assert "director up ka1 (keepalived): a MASTER, b BACKUP, read 1s ago in 3ms" in text
+    many = {f"VI_{number}": "MASTER" for number in range(20)}
+    assert "and 12 more" in page(snapshot(ka1={**ONE, "instances": many}))
+
+
 def test_alarms_say_whether_its_word_holds() -> None:
     fault = {**ONE, "state": "fault", "reason": "timed out"}
     shown = snapshot(a=fault, b={**fault, "state": "stale"}, c={**fault, "age": None})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_zonefile_schema import fits
 
-from rrdns.model import DataSet, Director, Following
+from rrdns.model import DataSet, Director, Following, Member
 from rrdns.zonefile import load
 
 FOLDER = Path(__file__).parent / "zones" / "directors"
@@ -42,7 +42,7 @@ def test_directors(data: DataSet) -> None:
     assert data.directors["tool"].command == ("/usr/local/bin/list", "--all")
     assert data.directors["load1"].socket == "192.0.2.11"
     assert data.directors.keys() == {
-        *("lvs1", "lvs2", "local", "ka1", "ha", "hatcp", "apache", "jk", "envoy", "squid"),
+        *("lvs1", "lvs2", "local", "ka1", "ka2", "ha", "hatcp", "apache", "jk", "envoy", "squid"),
         *("load1", "list", "page", "tool"),
     }
 
@@ -67,6 +67,7 @@ def test_whose_weights_count(data: DataSet) -> None:
     assert {name: pool.weight_from for name, pool in data.pools.items() if pool.weight_from == "zone"} == {
         "dir-tcp": "zone",  # a member has one
         "dir-apache": "zone",  # it says so
+        "dir-vips-met": "zone",
     }
 
 
@@ -77,6 +78,35 @@ def test_members_that_are_vips(data: DataSet) -> None:
         Following("lvs2", "203.0.113.11:80/udp", "virtual", "vip2"),
     )
     assert follows(data, "dir-load") == (Following("load1", "", "virtual", "a"),)
+
+
+def test_vips_of_a_pool_without_members_are_its_members(data: DataSet) -> None:
+    made = data.pools["dir-vips-made"]
+    assert made.members == (Member("lvs1", ("203.0.113.10",)), Member("lvs2", ("203.0.113.20",)))
+    assert made.following == (
+        Following("lvs1", "203.0.113.10:80", "virtual", "lvs1", quorum=2, master="ka2/VI_1"),
+        Following("lvs1", "203.0.113.10:443", "virtual", "lvs1", quorum=2, master="ka2/VI_1"),
+        Following("lvs2", "203.0.113.20:80", "virtual", "lvs2", master="ka2"),
+    )
+    assert made.weight_from == "director"
+    shared = data.pools["dir-vips-shared"]
+    assert shared.members == (
+        Member("203.0.113.10", ("203.0.113.10",)),
+        Member("2001:db8::10", ("2001:db8::10",)),
+        Member("local", ("203.0.113.30",)),
+    )
+    assert [one.member for one in shared.following] == ["203.0.113.10", "203.0.113.10", "2001:db8::10", "local"]
+
+
+def test_vips_are_met_among_members_by_address(data: DataSet) -> None:
+    pool = data.pools["dir-vips-met"]
+    assert [one.name for one in pool.members] == ["first", "second", "third"] and pool.weight_from == "zone"
+    assert [one.member for one in pool.following] == ["first", "second"]
+
+
+def test_a_fifo_may_stand_beside_a_path(data: DataSet) -> None:
+    assert data.directors["ka2"].fifo == "/run/keepalived/notify.fifo"
+    assert data.directors["ka2"].path == "/tmp/keepalived.json"
 
 
 def test_a_director_nobody_follows_is_told_and_not_asked() -> None:

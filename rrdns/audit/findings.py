@@ -31,7 +31,7 @@ def look(status: Json, events: Sequence[Json], facts: Json, idle: float) -> list
     """Everything found, sorted."""
     return sorted({
         *standbys(status, events, facts, idle), *last_ones(status, facts), *flapping(status, events), *starved(status),
-        *blind(facts), *certificates(facts), *forgotten(status), *stale(status), *silent(status),
+        *blind(facts), *certificates(facts), *forgotten(status), *stale(status), *silent(status), *unkept(status),
     })  # fmt: skip
 
 
@@ -174,6 +174,11 @@ def stale(status: Json) -> Iterator[Finding]:
             age = one.get("age")
             read = f"last read {duration(age)} ago" if age is not None else "never read"
             yield Finding("director", name, f"{one.get('state')}: {one.get('reason', '')} ({read})")
+    for name, one in status.get("names", {}).items():
+        if one.get("state") != "up":
+            age = one.get("age")
+            read = f"last resolved {duration(age)} ago" if age is not None else "never resolved"
+            yield Finding("name", name, f"{one.get('state')}: {one.get('reason', '')} ({read})")
 
 
 def silent(status: Json) -> Iterator[Finding]:
@@ -188,3 +193,17 @@ def silent(status: Json) -> Iterator[Finding]:
             yield Finding("notify", name, f"can't be told: {one.get('why', '')}")
         elif not one.get("sent"):
             yield Finding("notify", name, "was never told anything since the start: try rrdns notify test")
+
+
+def unkept(status: Json) -> Iterator[Finding]:
+    """What is not on the disk though it should be."""
+    store, journal = status.get("store", {}), status.get("journal", {})
+    if store.get("state") == "failing":
+        yield Finding("state", "state", f"what is in force is NOT saved, a restart forgets it: {store.get('why', '')}")
+    if journal.get("state") == "failing":
+        since = f" for {duration(journal['since'])}" if journal.get("since") is not None else ""
+        text = f"inputs are not journaled{since}: {journal.get('why', '')}; replay and explain --at will have a hole"
+        yield Finding("journal", "journal", text)
+    elif journal.get("holes"):
+        times = plural(journal["holes"], "time")
+        yield Finding("journal", "journal", f"has lost inputs {times} since the start: replay has holes; see the log")

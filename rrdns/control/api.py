@@ -3,7 +3,7 @@
     GET  /status   GET /explain?name=&type=   GET /events?limit=&since=&pool=&follow=   GET /export
     POST /reload   {"force": bool}
     GET  /metrics  for Prometheus    GET /healthz  200 or 503
-    POST /notify/test {"sink": name or ""}          POST /failback {"pool": name, "reason": str}
+    POST /notify/test {"sink": name or ""}          POST /failback {"pool": name, "reason": str, "force": bool}
     POST /upgrade   {}  asks the supervisor          GET /upgrade  what became of it: supervise/upgrade.py
     POST /audit {"asking": bool}  whether members are asked for what they must refuse
     POST /audit/found {"found": [{"name", "text"}]}  told as events, where they are news
@@ -34,7 +34,8 @@ from rrdns.control.requests import Refused as Refused
 from rrdns.control.requests import number, seconds_of, typed, word_of
 
 MAX_BODY = 1 << 20
-MAX_EVENTS = 10_000
+MAX_EVENTS = 100_000
+MAX_FOUND = 10_000
 MAX_TEXT = 1000
 CLOSING = 0.5  # seconds for requests under way when we end
 
@@ -47,14 +48,14 @@ class Doors(Protocol):
 
     async def status(self) -> bytes: ...
     async def explain(self, name: str, rtype: str) -> Json: ...
-    async def events(self, limit: int, since: float | None, pool: str) -> list[Json]: ...
+    async def events(self, limit: int, since: float | None, pool: str) -> bytes: ...
     async def known(self) -> bytes: ...
     async def export(self) -> bytes: ...
     async def reload(self, force: bool) -> Json: ...
     async def override(
         self, members: list[str], word: str, seconds: float | None, owner: str, reason: str, force: bool
     ) -> Json: ...
-    async def failback(self, pool: str, owner: str, reason: str) -> Json: ...
+    async def failback(self, pool: str, owner: str, reason: str, force: bool) -> Json: ...
     async def upgrade(self, owner: str) -> Json: ...
     async def upgraded(self) -> Json: ...
     async def metrics(self) -> tuple[int, str, bytes]: ...
@@ -139,7 +140,7 @@ class Api:
         limit = number(request.query.get("limit"), "limit", 50)
         since = number(request.query.get("since"), "since", None)
         assert limit is not None
-        return _json({"events": await self._doors.events(int(min(limit, MAX_EVENTS)), since, pool)})
+        return _json(await self._doors.events(int(min(limit, MAX_EVENTS)), since, pool))
 
     async def _follow(self, request: web.Request, pool: str) -> web.StreamResponse:
         """One event a line as they happen, until either side ends it."""
@@ -191,7 +192,7 @@ class Api:
         found = typed(await _body(request), "found", list, [])
         if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in found):
             raise Refused(400, "found: a list of {name, text} is needed")
-        texts = {one["name"][:MAX_TEXT]: str(one.get("text", ""))[:MAX_TEXT] for one in found[:MAX_EVENTS]}
+        texts = {one["name"][:MAX_TEXT]: str(one.get("text", ""))[:MAX_TEXT] for one in found[:MAX_FOUND]}
         return _json({"ok": True, "told": await self._doors.audited(texts)})
 
     async def _reload(self, request: web.Request) -> web.Response:
@@ -207,7 +208,7 @@ class Api:
         if len(reason) > MAX_TEXT:
             raise Refused(400, f"reason: at most {MAX_TEXT} characters")
         owner = user_of(request.get_extra_info("socket"))
-        return _json(await self._doors.failback(pool, owner, reason))
+        return _json(await self._doors.failback(pool, owner, reason, typed(body, "force", bool, False)))
 
     async def _upgrade(self, request: web.Request) -> web.Response:
         return _json(await self._doors.upgrade(user_of(request.get_extra_info("socket"))))

@@ -35,12 +35,15 @@ from rrdns.control.journal import Journal
 from rrdns.control.loading import Loader
 from rrdns.control.outward import Outward
 from rrdns.control.overview import Overview
+from rrdns.control.promoting import Promoting
 from rrdns.control.publisher import Publisher
 from rrdns.control.reloading import Reloading
+from rrdns.control.resolving import Resolving
 from rrdns.control.store import NAME, Store
 from rrdns.directors.poller import Poller
 from rrdns.directors.reach import Reach
 from rrdns.model import State
+from rrdns.resolver import Resolver
 from rrdns.roster.roster import Roster
 from rrdns.settings import Settings
 from rrdns.texts import plural
@@ -85,7 +88,7 @@ class Control:
         }
         self.store.on_full = self.journal.give_way
         self.desk = Desk(self.roster, self.store, self.publisher, self.tally, self.clock, self.journal)
-        self.overview = Overview(settings, run, shared, self.store, self.tally, self.clock)
+        self.overview = Overview(settings, run, shared, self.store, self.tally, self.clock, self.journal)
         self.outward = Outward(
             settings,
             run,
@@ -103,6 +106,11 @@ class Control:
         self.poller = Poller(self.desk.on_table, self.reach)
         self.desk.on_targets = self.prober.set_targets
         self.overview.polls = lambda: self.poller.stats
+        self.resolving = Resolving(self.desk.on_name, Resolver(settings.resolvers))
+        self.desk.on_names = self.resolving.set_names
+        self.promoting = Promoting(self.desk)
+        self.desk.on_promotions = self.promoting.want
+        self.overview.looks = lambda: self.resolving.stats
         self.reloading = Reloading(
             settings,
             shared,
@@ -149,24 +157,26 @@ class Control:
         await self.store.open()
         await self.journal.open()
         await self.outward.office.open()
-        keepsakes.restore(self.roster, self.store, self.settings.health_max_age)
+        keepsakes.restore(self.roster, self.store, self.clock, self.settings.health_max_age)
         load = await self.reloading.begin()
         if load.dataset is None:
             raise StartFailed(load.problems)
         await self._open_socket()
         self.prober.start()
         self.poller.start()
+        self.resolving.start()
 
     async def _serve(self) -> None:
         """The first round, then the workers."""
         if not await self.desk.settled(self.settings.start_wait):
-            unread = self.roster.directors.unheard
+            unread, unresolved = self.roster.directors.unheard, self.roster.names.unheard
             log.logger.warning(
-                "%d of %d targets have no verdict after %g s%s; serving anyway",
+                "%d of %d targets have no verdict after %g s%s%s; serving anyway",
                 self.roster.verdicts.unknown,
                 len(self.roster.targets()),
                 self.settings.start_wait,
                 f", and {plural(unread, 'director')} no word" if unread else "",
+                f", and {plural(unresolved, 'host name')} no answer" if unresolved else "",
             )
         self.overview.serving()
         self.desk.serving = True
@@ -187,12 +197,15 @@ class Control:
         self.desk.followers.clear()
         try:
             async with asyncio.timeout(CLOSE_WAIT):
-                ends = self.api.stop(), self.prober.stop(), self._hang_up_on_directors(), self.store.close()
-                await asyncio.gather(*ends, self.journal.close(), self.outward.office.close())
+                await asyncio.gather(self.api.stop(), self.prober.stop(), self._hang_up())
+                # only now does nothing come any more that is to be kept or told
+                await asyncio.gather(self.store.close(), self.journal.close(), self.outward.office.close())
         except TimeoutError:
             log.logger.error("not everything could be saved at the end: the disk does not answer")
 
-    async def _hang_up_on_directors(self) -> None:
+    async def _hang_up(self) -> None:
+        await self.promoting.stop()
+        await self.resolving.stop()
         await self.poller.stop()
         await self.reach.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from rrdns.answers import Key
@@ -19,18 +19,23 @@ from rrdns.control.clock import Clock
 from rrdns.control.counters import Ring, Tally
 from rrdns.control.journal import Journal
 from rrdns.control.keepsakes import Keepsakes
+from rrdns.control.looks import Looks
 from rrdns.control.publisher import Publisher
 from rrdns.control.reports import ReportJournal
 from rrdns.control.store import Store
 from rrdns.control.telling import FOLLOWED as FOLLOWED
 from rrdns.control.telling import Telling
+from rrdns.counted import CountJournal
 from rrdns.knowledge import standings_told
 from rrdns.model import DataSet, DirectorTable, Event, Override, Result, Target
-from rrdns.overrides import DRILL, ENABLE, ENDING, RELEASE, RETURN
-from rrdns.roster import overriding
+from rrdns.overrides import ENDING
+from rrdns.promotions import Promotion
+from rrdns.resolution import Resolution
+from rrdns.roster import frozen, overriding
 from rrdns.roster.roster import Decision, Roster
 
 TOGETHER = 0.005  # seconds in which results are gathered for one decision
+GATHER = 0.25  # seconds in which names are gathered that move the targets of a large roster
 SAVE_WAIT = 3.0  # an operator waits no longer for the disk
 LARGE = 500  # targets, or rings: a picture of more is drawn in a thread
 
@@ -71,15 +76,24 @@ class Desk:
         self._waiting: list[tuple[Target, Result]] = []
         self._reports: dict[str, DirectorTable | str] = {}
         """What directors said while a thread was at the roster, the newest of each."""
+        self._looks = Looks(roster, self.journal)
+        self.on_names: Callable[[Collection[str]], None] = lambda names: None
+        """Told after a load which host names are to be followed."""
+        self.on_promotions: Callable[[Sequence[Promotion]], None] = lambda promotions: None
+        """Told at every decision whose `before_promote` is to run."""
         self.on_targets: Callable[[Mapping[str, Target]], None] = lambda targets: None
         """Told when directors add or take away members, and with them targets."""
         self._digesting: asyncio.Task[None] | None = None
         self._moves = 0
         self._keepsakes = Keepsakes(roster, store, clock)
         self._said = ReportJournal()
+        self._counts = CountJournal()
         self.journal.overrides = lambda: self.roster.overrides
         self.journal.reports = self._said.whole
         self.journal.standings = lambda: standings_told(self.roster.standings)
+        self.journal.frozen = lambda: frozen.told(self.roster.holds.frozen(self.roster.duties))
+        self.journal.corrections = lambda: self.roster.balancing.kept(self.roster.duties)
+        self.journal.gathered = self._counts.taken
         self.serving = False
         """Before that, hosts that are found to be up are no news."""
         self._flush: asyncio.TimerHandle | None = None
@@ -99,6 +113,7 @@ class Desk:
             self._moves = self.roster.moves
             counting.keep_only_those_there(self.roster, self._tally)
             self._catch_up()
+        self.on_names(self.roster.names.wanted)
         return self._targets
 
     async def look(self, draw: Callable[[Roster], T]) -> T:
@@ -133,25 +148,38 @@ class Desk:
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(TOGETHER, self._decide)
 
+    def on_name(self, name: str, said: Resolution) -> None:
+        """The resolver's door: what was said of a member's host name."""
+        self._looks.put(name, said)
+        if self._apart or len(self._targets) > LARGE:
+            self._digest()
+        elif self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(TOGETHER, self._decide)
+
     def _is_large(self, name: str, table: DirectorTable | str) -> bool:
         """Whether working it out takes so long that the loop would lag."""
         servers = 0 if isinstance(table, str) else sum(map(len, table.parts.values()))
         return self.roster.directors.is_followed_by(name) > LARGE or servers > 4 * LARGE
 
     def _digest(self) -> None:
-        """Large tables are worked out in a thread, one after another, of each director the newest."""
+        """Large tables, and names of large pools, are worked out in a thread, one after another, of each the newest."""
         if self._digesting is None or self._digesting.done():
             self._digesting = asyncio.create_task(self._hear_apart())
 
     async def _hear_apart(self) -> None:
-        while self._reports:
+        while self._reports or self._looks:
+            if not self._reports:
+                await asyncio.sleep(GATHER)
             async with self.turn:
+                if self._looks:
+                    now = self._clock.now()
+                    await self._in_thread(lambda said: self.roster.learn(*said), (self._looks.taken(now), now))
+                    self._catch_up()
                 if not self._reports:
-                    return  # a load has taken them up meanwhile
+                    continue  # a load has taken them up meanwhile
                 name, table = next(iter(self._reports.items()))
                 del self._reports[name]
                 self._journal_of(name, table)
-                counting.tell_answers(self.roster, self._tally, name)
                 await self._in_thread(lambda said: self.roster.hear(*said), (name, table, self._clock.now()))
                 self._catch_up()
 
@@ -175,7 +203,7 @@ class Desk:
             standing: dict[tuple[str, str], list[Override]] = {}
             for one in self.roster.overrides:
                 standing.setdefault((one.pool, one.member), []).append(one)
-            ops = [op for op in every if not _says_nothing_new(standing.get((op.pool, op.member), []), op)]
+            ops = [op for op in every if not overriding.says_nothing_new(standing.get((op.pool, op.member), []), op)]
             overriding.judge(self.roster.duties, ops)
             if word not in ENDING and not force and (why := overriding.objection(self.roster.outlook(ops), word)):
                 raise Objection(why)
@@ -184,13 +212,19 @@ class Desk:
         changed = [f"{op.pool}/{op.member}" if op.member else op.pool or "all pools" for op in ops]
         return changed, await self._saved(self._store.flush(durable=True))
 
-    async def failback(self, pool: str, owner: str, reason: str) -> tuple[str, bool]:
-        """An operator says that what waits to return to a pool shall; how the pool is then, and whether that is
-        saved. Raises UnknownPool."""
+    async def decide(self, door: Callable[[float], Decision]) -> None:
+        """What comes in by a door of the roster's that has none here: whoever calls journals it."""
+        async with self.turn:
+            self._act(door(self._clock.now()))
+            self.news.set()  # a deadline may have moved though nothing has changed
+
+    async def failback(self, pool: str, owner: str, reason: str, force: bool = False) -> tuple[str, bool]:
+        """An operator says that what waits to return to a pool shall (`force`: without `before_promote`); how the
+        pool is then, and whether that is saved. Raises UnknownPool."""
         async with self.turn:
             now = self._clock.now()
-            decision = self.roster.failback(pool, now, owner, reason)
-            self.journal.note_input("failback", pool, {"owner": owner, "reason": reason}, now)
+            decision = self.roster.failback(pool, now, owner, reason, force)
+            self.journal.note_input("failback", pool, {"owner": owner, "reason": reason, "force": force}, now)
             self._act(decision)
             selection = self.roster.duties[pool].selection
         return f"{selection.state}: {selection.why}", await self._saved(self._store.flush(durable=True))
@@ -264,14 +298,17 @@ class Desk:
 
     def _hear(self, name: str, table: DirectorTable | str) -> None:
         self._journal_of(name, table)
-        counting.tell_answers(self.roster, self._tally, name)
         self.roster.hear(name, table, self._clock.now())
 
     def _journal_of(self, name: str, table: DirectorTable | str) -> None:
+        """A reading into the journal; the roster is told what it needs to make something of it."""
         now = self._clock.now()
         what = self._said.news(name, table, now)
         if what is not None:
             self.journal.note_input("report", name, what, now)
+        answered = counting.tell_answers(self.roster, self._tally, name)
+        if self.journal.path is not None:
+            self._counts.note(name, table, answered, bool(answered), now)
 
     def _moved(self) -> None:
         """Directors have added members, or taken them away."""
@@ -288,14 +325,19 @@ class Desk:
             self._flush.cancel()
             self._flush = None
         if not self._apart:
-            self._act(self.roster.flush(self._clock.now()))
+            now = self._clock.now()
+            if self._looks and len(self._targets) <= LARGE:
+                self.roster.learn(self._looks.taken(now), now)
+            self._act(self.roster.flush(now))
 
     def _act(self, decision: Decision, rings: Mapping[Key, Ring] | None = None) -> None:
         moved = self.roster.moves != self._moves
         if moved:
             self._moved()
         self._keepsakes.keep_members(moved)
+        self._keepsakes.keep_names()
         self._keepsakes.keep_standings()
+        self.on_promotions(self.roster.promotions)
         if not decision:
             return
         for event in decision.events:
@@ -320,12 +362,3 @@ class Desk:
         task.add_done_callback(self._saving.discard)
         done, _ = await asyncio.wait({task}, timeout=SAVE_WAIT)
         return bool(done) and task.result()
-
-
-def _says_nothing_new(its: list[Override], op: Override) -> bool:
-    """`its`: the words that stand on the same member, or pool."""
-    if op.word == RETURN:
-        return not any(one.word == DRILL for one in its)
-    if op.word in (ENABLE, RELEASE):
-        return not its
-    return any((one.word, one.reason, one.until, op.until) == (op.word, op.reason, None, None) for one in its)

@@ -16,6 +16,7 @@ from rrdns.audit.asking import ask_all
 from rrdns.control import overview
 from rrdns.control.clock import Clock
 from rrdns.control.desk import FOLLOWED, Desk, Objection
+from rrdns.control.events import Events
 from rrdns.control.outward import Outward
 from rrdns.control.overview import Overview
 from rrdns.control.requests import Refused
@@ -42,7 +43,7 @@ class OpenDoors:
     ) -> None:
         self._desk = desk
         self._overview = view
-        self._store = store
+        self._events = Events(store, desk.journal, clock)
         self._clock = clock
         self._reload = reload
         self._outward = outward
@@ -63,8 +64,8 @@ class OpenDoors:
         self._overview.with_answers(found)
         return found
 
-    async def events(self, limit: int, since: float | None, pool: str) -> list[Json]:
-        return self._store.events(limit, since, pool)
+    async def events(self, limit: int, since: float | None, pool: str) -> bytes:
+        return await self._events.told(limit, since, pool)
 
     async def known(self) -> bytes:
         journal = self._desk.journal
@@ -127,9 +128,9 @@ class OpenDoors:
             raise Refused(409, f"{error}. To do it all the same: --force") from error
         return {"ok": True, "changed": changed, "saved": saved}
 
-    async def failback(self, pool: str, owner: str, reason: str) -> Json:
+    async def failback(self, pool: str, owner: str, reason: str, force: bool) -> Json:
         try:
-            why, saved = await self._desk.failback(pool, owner, reason)
+            why, saved = await self._desk.failback(pool, owner, reason, force)
         except UnknownPool as error:
             raise Refused(409 if pool in self._desk.roster.duties else 404, str(error)) from error
         return {"ok": True, "pool": pool, "now": why, "saved": saved}

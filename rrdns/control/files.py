@@ -235,9 +235,9 @@ def _lost_members(old: DataSet, new: DataSet) -> Iterator[str]:
     for pool in old.pools.values():
         after = new.pools.get(pool.name, Pool(pool.name, ()))
         names = {member.name for member in after.members}
-        addresses = {address for member in after.members for address in member.addresses}
+        addresses = {address for member in after.members for address in (*member.addresses, *member.hosts)}
         for member in pool.members:
-            if member.name not in names and addresses.isdisjoint(member.addresses):
+            if member.name not in names and addresses.isdisjoint((*member.addresses, *member.hosts)):
                 yield f"{pool.name}/{member.name}"
 
 

@@ -1,7 +1,8 @@
 """Keepsakes: what a restart needs of the roster; written to the store as it changes, given back at the start.
 
-That is health and overrides, members that directors told, what failover schemes remember, what holds keep as it is,
-and weights learned from connections. What can't be understood any more is logged and left out: it begins anew.
+That is health and overrides, members that directors told, addresses of host names, what failover schemes remember,
+what holds keep as it is, and weights learned from connections. What can't be understood any more is logged and left
+out: it begins anew.
 Must not know: sqlite, how the roster decides, when there is something to keep.
 """
 
@@ -13,6 +14,7 @@ from typing import TypeVar
 
 from rrdns import log
 from rrdns.control.clock import Clock
+from rrdns.control.names_said import NAMES, names_of, names_text
 from rrdns.control.reports import CORRECTIONS, MEMBERS, corrections_of, members_of, members_text
 from rrdns.control.standings import STANDINGS, standings_of, standings_text
 from rrdns.control.store import Store
@@ -20,17 +22,20 @@ from rrdns.roster import frozen
 from rrdns.roster.roster import Roster
 
 KEEP_MEMBERS = 10.0  # seconds; weights that directors tell are written no oftener
+KEEP_NAMES = 60.0  # seconds; addresses of names that stay as they are are written no oftener, for their age
 
 T = TypeVar("T")
 
 
-def restore(roster: Roster, store: Store, health_max_age: float) -> None:
+def restore(roster: Roster, store: Store, clock: Clock, health_max_age: float) -> None:
     """Before the first load."""
     health = store.health(health_max_age)
     members = _read(store, MEMBERS, members_of)
     standings = _read(store, STANDINGS, standings_of)
     held = _read(store, frozen.FROZEN, frozen.read)
-    roster.restore(health, store.overrides(), members, standings, held)
+    now = clock.moment()
+    names = _read(store, NAMES, lambda text: names_of(text, now.mono, now.wall))
+    roster.restore(health, store.overrides(), members, standings, held, names)
     roster.balancing.restore(_read(store, CORRECTIONS, corrections_of))
 
 
@@ -49,6 +54,7 @@ class Keepsakes:
         self._store = store
         self._clock = clock
         self._members = (0, float("-inf"))
+        self._names = (0, float("-inf"))
         self._standings = 0
         self._corrections = 0
 
@@ -64,6 +70,16 @@ class Keepsakes:
         if version != self._corrections:
             self._corrections = version
             self._store.keep_meta(CORRECTIONS, json.dumps(balancing.kept(duties)))
+
+    def keep_names(self) -> None:
+        """The last good addresses of host names; others at once."""
+        names, (version, when) = self._roster.names, self._names
+        if not names.found and not version:
+            return
+        now = self._clock.moment()
+        if names.version != version or now.mono - when >= KEEP_NAMES:
+            self._names = names.version, now.mono
+            self._store.keep_meta(NAMES, names_text(names.kept(), now.mono, now.wall))
 
     def keep_standings(self) -> None:
         """What failover schemes remember."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rrdns.model import Event, Result, Target
+from rrdns.roster.succession import OWN
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ABSENT = "absent"
@@ -42,6 +44,52 @@ def reason_class(reason: str) -> str:
     return next((word for part, word in _REASONS if part in reason), "other")
 
 
+KINDS = ("promotion", "demotion", "return", "shed")
+
+
+def kinds(before: str, after: str) -> Iterator[str]:
+    """What an event of failover counts as, by its words (`roster/succession.py`).
+
+    | from                  | to                         | counts as                                                   |
+    |-----------------------|----------------------------|-------------------------------------------------------------|
+    | a tier, `no tier`     | a worse tier; a tier       | promotion                                                   |
+    | a tier                | a better tier; `no tier`   | return; demotion                                            |
+    | holders, `nobody`     | others                     | promotion for each new one, demotion for each that is gone  |
+    | served by any         | another pool; its own      | promotion; return                                           |
+    | sheds any             | more hosts; none           | shed; return                                                |
+    | borrows any           | any                        | nothing: who serves is the same                             |
+    """
+    if before.startswith(("tier ", "no tier")):
+        was, is_ = _tier(before), _tier(after)
+        if is_ is None:
+            yield "demotion"
+        else:
+            yield "return" if was is not None and is_ < was else "promotion"
+    elif before.startswith(("holder", "nobody")):
+        had, have = _holders(before), _holders(after)
+        yield from ["promotion"] * len(have - had)
+        yield from ["demotion"] * len(had - have)
+    elif before.startswith("served by "):
+        yield "return" if after == f"served by {OWN}" else "promotion"
+    elif " shed to " in before + after:
+        if after == f"serves {OWN}":
+            yield "return"
+        elif _shed(after) - _shed(before):
+            yield "shed"
+
+
+def _tier(words: str) -> int | None:
+    return int(words.removeprefix("tier ")) if words.startswith("tier ") else None
+
+
+def _holders(words: str) -> set[str]:
+    return set() if words == "nobody" else set(words.partition(" ")[2].split(", "))
+
+
+def _shed(words: str) -> set[str]:
+    return set(words.partition(" shed to ")[0].split(", ")) if " shed to " in words else set()
+
+
 @dataclass(slots=True)
 class Course:
     """How one check's probes went: [i] of `took` counts those up to BOUNDS[i] seconds, the last all others."""
@@ -62,15 +110,26 @@ class Measures:
 
     def heard(self, event: Event) -> None:
         """A transition. That something is new, or gone, is none."""
+        if event.subject == "failover":
+            self._count((event.subject, event.name), kinds(event.before, event.after))
         if event.subject not in ("member", "pool", "director", "reload", "server"):
             return
         key = event.subject, event.name
         if event.after == ABSENT:
-            for word in self._names.pop(key, ()):
-                del self.moves[(*key, word)]
+            self._forget(key)
+            if event.subject == "pool":
+                self._forget(("failover", event.name))
         elif event.before != ABSENT:
-            self._names.setdefault(key, set()).add(event.after)
-            self.moves[(*key, event.after)] += 1
+            self._count(key, (event.after,))
+
+    def _count(self, key: tuple[str, str], words: Iterable[str]) -> None:
+        for word in words:
+            self._names.setdefault(key, set()).add(word)
+            self.moves[(*key, word)] += 1
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        for word in self._names.pop(key, ()):
+            del self.moves[(*key, word)]
 
     def asked(self, target: Target, result: Result) -> None:
         """A probe's result."""

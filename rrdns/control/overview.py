@@ -16,8 +16,10 @@ from typing import Any, Protocol
 from rrdns import __version__, board, hinting, wire
 from rrdns.answers import AnswerSet, key
 from rrdns.board import Board
+from rrdns.control import resolving
 from rrdns.control.clock import Clock
 from rrdns.control.counters import Rate, Tally
+from rrdns.control.journal import Journal
 from rrdns.control.store import Store
 from rrdns.roster import snapshot
 from rrdns.roster.roster import Roster
@@ -56,18 +58,29 @@ class Poll(Protocol):
 class Overview:
     """One per control process; `sample` is called once a second for the rates."""
 
-    def __init__(self, settings: Settings, run: Path, shared: Board, store: Store, tally: Tally, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        run: Path,
+        shared: Board,
+        store: Store,
+        tally: Tally,
+        clock: Clock,
+        journal: Journal | None = None,
+    ) -> None:
         self.reload = ReloadState()
         self._settings = settings
         self._run = run
         self._board = shared
         self.place = run, shared
         self._store = store
+        self._journal = journal or Journal(None, clock)
         self._tally = tally
         self._clock = clock
         self._started = clock.now()
         self._serving_since: float | None = None
         self.polls: Callable[[], Mapping[str, Poll]] = dict
+        self.looks: Callable[[], Mapping[str, resolving.Stats]] = dict
         self.notify: Callable[[float], Json] = lambda now: {}
         self._rates = [Rate() for _ in range(board.FIRST_WORKER, shared.rows)]
 
@@ -104,8 +117,10 @@ class Overview:
             "listen": self._listen(),
             **found,
             "directors": self._directors(found["directors"]),
+            "names": {name: {**one, **resolving.shown(self.looks(), name)} for name, one in found["names"].items()},
             "reload": self.reload.shown(),
             "store": self._saving(),
+            "journal": self._journal.shown(now.mono),
             "notify": self.notify(now.mono),
             "events": self._store.events(EVENTS),
         }

@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +141,8 @@ class Line:
                 continue
             try:
                 await self._serve(reader, writer)
-            except* Exception as group:
-                self._ended(group)
+            except Exception as error:
+                self._ended(error)
             finally:
                 self.connected = False
                 writer.transport.abort()
@@ -152,15 +152,21 @@ class Line:
     # ------------------------------------------------------------------ one connection
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Returns never: raises _Over or an error in a group when the connection ends."""
+        """Returns never: raises _Over or an error when the connection ends. No TaskGroup: where we are told to end in
+        that same moment it raises the error alone, and the telling is lost."""
         self.pid = 0
         self._unacknowledged = 0
         self._wake.clear()
         self._ready.clear()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._hear(reader))
-            group.create_task(self._watch())
-            group.create_task(self._speak(writer))
+        tasks = [asyncio.create_task(one) for one in (self._hear(reader), self._watch(), self._speak(writer))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        errors = [error for task in done if (error := task.exception())]
+        raise next((error for error in errors if isinstance(error, _Over)), errors[0])
 
     async def _speak(self, writer: asyncio.StreamWriter) -> None:
         # the worker says "ready" only when it has heard something: it listens to others than control as well
@@ -286,9 +292,7 @@ class Line:
                 log.logger.error("worker %d (pid %d) could not be killed: %s", self.index, pid, error)
         raise _Over("it did not acknowledge")
 
-    def _ended(self, group: BaseExceptionGroup[BaseException]) -> None:
-        errors = list(_flat(group))
-        cause = next((error for error in errors if isinstance(error, _Over)), errors[0])
+    def _ended(self, cause: Exception) -> None:
         if not isinstance(cause, (_Over, OSError, ValueError)):
             log.logger.error("the link to worker %d: internal error", self.index, exc_info=cause)
         ending = self._board.get(self._row, "state") == board.STOPPING
@@ -303,11 +307,3 @@ class Line:
 
 class _Over(Exception):
     """The connection is of no more use; the message says why."""
-
-
-def _flat(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _flat(one)
-    else:
-        yield error

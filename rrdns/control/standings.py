@@ -25,6 +25,7 @@ def standings_text(kept: Mapping[str, Standing]) -> str:
             "former": one.former,
             "source": one.source,
             "ailing": one.ailing,
+            "entitled": one.entitled,
         }
         for pool, one in kept.items()
     }
@@ -47,7 +48,8 @@ def _standing(row: Mapping[str, object]) -> Standing:
     holders, queue, former = (_names(row[key]) for key in ("holders", "queue", "former"))
     if set(holders) & set(queue):
         raise ValueError("somebody holds a place and waits for one")
-    return Standing(tier, holders, queue, former, source, bool(row["ailing"]))
+    entitled = _names(row.get("entitled", []))  # files of before there was such a thing have none
+    return Standing(tier, holders, queue, former, source, bool(row["ailing"]), entitled)
 
 
 def _names(found: object) -> tuple[str, ...]:

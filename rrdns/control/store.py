@@ -12,7 +12,7 @@ import asyncio
 import errno
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -167,13 +167,11 @@ class Store:
     def events(self, limit: int = 50, since: float | None = None, pool: str = "") -> list[dict[str, Any]]:
         """The last events, oldest first; `since` in seconds before now; `pool`: only its own and its members'."""
         earliest = self._clock.moment().wall - since if since is not None else float("-inf")
-        found: list[dict[str, Any]] = []
-        for row in reversed(self._events):
-            if len(found) >= limit or row[0] < earliest:
-                break
-            if not pool or row[2] == pool or row[2].startswith(pool + "/"):
-                found.append(event_dict(row))
-        return found[::-1]
+        return last_events(self._events, limit, earliest, pool)
+
+    def event_rows(self) -> tuple[EventRow, ...]:
+        """All that are kept, oldest first; for a thread."""
+        return tuple(self._events)
 
     # ------------------------------------------------------------------ what is to be kept
 
@@ -259,6 +257,16 @@ class Store:
 
     async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+
+def last_events(rows: Sequence[EventRow], limit: int, earliest: float, pool: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for row in reversed(rows):
+        if len(found) >= limit or row[0] < earliest:
+            break
+        if not pool or row[2] == pool or row[2].startswith(pool + "/"):
+            found.append(event_dict(row))
+    return found[::-1]
 
 
 def event_dict(row: EventRow) -> dict[str, Any]:

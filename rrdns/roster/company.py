@@ -1,7 +1,7 @@
 """Pools that have to do with one another (backup, partner, fallback), and what schemes remember. Floor 3, pure.
 
-Owned by the roster. Such pools are decided together; a pool's standing is the one in its last selection. Must not
-know: how it is decided, answers, directors.
+Owned by the roster. Such pools are decided together; a pool's standing is the one in its last selection. What may
+come in force of a decision is for `promoting.py` to say. Must not know: how it is decided, answers, directors.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from types import MappingProxyType
 
 from rrdns import failover, hosts
 from rrdns.failover import NEW, Asked, Selection
+from rrdns.fencing import Who
 from rrdns.hosts import Host
 from rrdns.model import Member, Pool, Standing, State
 from rrdns.roster.duty import Duty
+from rrdns.roster.promoting import Promotions
 from rrdns.roster.verdicts import Keys
 from rrdns.substitutes import lenders
 
@@ -32,9 +34,12 @@ class Company:
 
     def __init__(self) -> None:
         self.version = 0
+        self.promotions = Promotions()
         self.recalled: dict[str, str] = {}
         self.timed: set[str] = set()
         """Pools that remember something, or have to do with others."""
+        self.waiting: set[str] = set()
+        """Those of them whose time will come: most wait for nothing, and are not asked at every decision."""
         self._groups: dict[str, tuple[str, ...]] = {}
         self._lent: Lent = {}
         self._judged: Mapping[str, State] = {}
@@ -46,7 +51,7 @@ class Company:
         """What outlived the last process, for the pools of the first load."""
         self._restored = standings
 
-    def load(self, duties: Duties, lent: Lent, judged: Mapping[str, State]) -> None:
+    def load(self, duties: Duties, lent: Lent, judged: Mapping[str, State], now: float = 0.0) -> None:
         """Other pools, or others in them. `judged`: what is believed of targets, now and from now on."""
         self._lent, self._judged = lent, judged
         self._groups = _groups({name: duty.pool for name, duty in duties.items()})
@@ -60,6 +65,8 @@ class Company:
             duty.ask = partial(self._ask, duties, name)
             if name not in self.timed and duty.selection.standing != NEW:
                 duty.selection = replace(duty.selection, standing=NEW)
+        self.waiting = {name for name in self.timed if _is_timed(duties[name].selection)}
+        self.promotions.load(duties, now)
         self.version += 1
 
     def kept(self, duties: Duties) -> dict[str, Standing]:
@@ -75,6 +82,12 @@ class Company:
             return sorted(names)
         return sorted({other for name in names for other in self._groups.get(name, (name,))})
 
+    def step(self, duties: Duties, names: Sequence[str], now: float, held: bool) -> dict[str, Selection]:
+        """What is in force of pools that were put `together`, once they are decided; `held`: we may be cut off."""
+        return self.promotions.step(
+            duties, names, lambda entitled: self.decide(duties, names, now, held, entitled=entitled), now
+        )
+
     def decide(
         self,
         duties: Duties,
@@ -82,13 +95,19 @@ class Company:
         now: float,
         held: bool = False,
         instead: Mapping[str, Sequence[Host]] = MappingProxyType({}),
+        entitled: Mapping[str, Who] = MappingProxyType({}),
     ) -> dict[str, Selection]:
-        """Decides pools that were put `together`; `held`: we may be cut off. `instead`: hosts as they might be."""
+        """Decides pools that were put `together`. `instead`: hosts as they might be; `entitled`: of these pools
+        nobody else is looked at."""
         found = {name: instead[name] if name in instead else duties[name].acting() for name in names}
         asked = {}
         for name, its in found.items():
             duty = duties[name]
-            lent = _Lent(partial(self._borrowed, duty), found, self._lent.get(name, {}))
+            lent: Mapping[str, Sequence[Host]] = _Lent(partial(self._borrowed, duty), found, self._lent.get(name, {}))
+            if name in entitled:
+                may = {one for one, role in self.promotions.roles[name].items() if role in entitled[name]}
+                its = [one for one in its if one.name in may]
+                lent = {lender: [one for one in some if one.name in may] for lender, some in lent.items()}
             standing, frozen = duty.selection.standing, held or duty.hold is not None
             asked[name] = Asked(duty.pool, its, duty.last, standing, lent, name in self.recalled, frozen)
         return failover.decide_all(asked, now)
@@ -113,30 +132,40 @@ class Company:
         return found
 
     def note(self, before: Selection, after: Selection, pool: str) -> None:
-        """A decision is in force."""
-        self.recalled.pop(pool, None)
+        """A decision is in force; what was called back may still have to be promoted."""
+        if pool not in self.promotions.waits:
+            self.recalled.pop(pool, None)
         if lasting(before.standing) != lasting(after.standing):
             self.version += 1
+        (self.waiting.add if _is_timed(after) else self.waiting.discard)(pool)
 
     # ------------------------------------------------------------------ operators and time
 
-    def recall(self, duties: Duties, pool: str, by: str) -> None:
-        """What waits to return to a pool shall, at the next decision. Raises UnknownPool."""
+    def recall(self, duties: Duties, pool: str, by: str, force: bool = False) -> None:
+        """What waits to return to a pool shall, at the next decision; `force`: and who waits for `before_promote` is
+        promoted without it. Raises UnknownPool."""
         duty = duties.get(pool)
         if duty is None:
             raise UnknownPool(f"there is no pool {pool!r}")
         standing = duty.selection.standing
-        if not (standing.ripening or (standing.source and standing.well_since is not None)):
+        if standing.ripening or (standing.source and standing.well_since is not None):
+            self.recalled[pool] = by
+        elif not (force and pool in self.promotions.waits):
             raise UnknownPool(f"nothing waits to return to pool {pool}: {duty.selection.why}")
-        self.recalled[pool] = by
+        if force:
+            self.promotions.force(duty, by)
+        for name in self.together([pool]):
+            duties[name].spoken = True
 
     def due(self, duties: Duties, now: float) -> set[str]:
         """Pools whose time has come, or is so near that a TTL must shrink; deciding them once too often is no harm."""
-        return {name for name in self.timed if any(when <= now for when in self._times(duties[name]))}
+        due = {name for name in self.waiting if any(when <= now for when in self._times(duties[name]))}
+        return due | self.promotions.due(now)
 
     def deadlines(self, duties: Duties, now: float) -> Iterator[float]:
-        for name in self.timed:
+        for name in self.waiting:
             yield from (max(when, now) for when in self._times(duties[name]))
+        yield from self.promotions.deadlines(now)
 
     def _times(self, duty: Duty) -> Iterator[float]:
         selection = duty.selection
@@ -181,6 +210,10 @@ class _Lent(Mapping[str, Sequence[Host]]):
 
     def __len__(self) -> int:
         return len(self._lenders)
+
+
+def _is_timed(selection: Selection) -> bool:
+    return selection.look is not None or selection.due is not None
 
 
 def lasting(standing: Standing) -> Standing:

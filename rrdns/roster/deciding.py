@@ -5,7 +5,7 @@ Must not know: when a step is due, how it is decided (`failover`), answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from rrdns.model import Event
 from rrdns.roster import succession, telling
@@ -14,11 +14,11 @@ from rrdns.roster.verdicts import Verdicts
 
 
 def step(
-    company: Company, duties: Duties, names: Iterable[str], verdicts: Verdicts, now: float, held: bool, tells: bool
+    company: Company, duties: Duties, names: Sequence[str], verdicts: Verdicts, now: float, held: bool, tells: bool
 ) -> list[Event]:
     """Decides pools that were put `together`. `held`: we may be cut off; `tells`: answers say where they are not as
     good as they look."""
-    selections = company.decide(duties, names, now, held)
+    selections = company.step(duties, names, now, held)
     steps, events = [], list[Event]()
     for name in names:
         duty = duties[name]
@@ -30,4 +30,4 @@ def step(
             steps.append((duty, duty.selection))
             duty.select(selections[name], now, tells)
         duty.spoken = False
-    return [*events, *succession.told(company, steps, events, now)]
+    return [*events, *succession.told(company, steps, events, now), *company.promotions.take_events()]

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rrdns.model import DataSet, DirectorTable, Event, Member, Pool
+from rrdns.model import DataSet, DirectorTable, Event, Member, Pool, herald
 from rrdns.roster.entries import UNKNOWN, Voice
-from rrdns.roster.feed import Feed, hear
+from rrdns.roster.feed import Feed, hear, mastery, named
 from rrdns.roster.followed import NOBODY, Followed
 from rrdns.roster.following import follow
 from rrdns.zonefile.readers import duration_text
@@ -69,7 +69,7 @@ class Directors:
         self._restored = {}
         self._users = {name: [] for name in feeds}
         for name, pool in self.pools.items():
-            heralds = [feeds[one.director].director.master for one in pool.following]
+            heralds = [herald(named(one, feeds))[0] for one in pool.following]
             for used in dict.fromkeys([*(one.director for one in pool.following), *heralds]):
                 if used in self._users:
                     self._users[used].append(name)
@@ -88,6 +88,13 @@ class Directors:
             if not pool.members:
                 pools[name] = replace(pool, members=self.followed[name].members)
         return replace(dataset, pools=pools)
+
+    def renew(self, pools: Mapping[str, Pool], now: float) -> None:
+        """The members of these pools have other addresses: what is listed on those counts."""
+        for name in pools.keys() & self.pools.keys():
+            self.pools[name] = pools[name]
+            self.followed[name] = replace(self.followed[name], basis=())
+            self._look_again(name, now)
 
     def kept(self) -> dict[str, list[tuple[str, tuple[str, ...], int | None]]]:
         """What a restart needs, as `restore` takes it."""
@@ -221,8 +228,9 @@ class Directors:
                 "reason": reason(feed, feed.state(now)),
                 "type": feed.director.type,
                 "master": feed.table.master if feed.table is not None else None,
-                "servers": sum(map(len, feed.table.parts.values())) if feed.table is not None else 0,
+                "servers": sum(map(len, feed.table.parts.values())) if feed.table and not _tells_vrrp(feed) else 0,
                 "pools": list(self._users[name]),
+                **({"instances": _instances(feed)} if _tells_vrrp(feed) else {}),
             }
             for name, feed in sorted(self.feeds.items())
         }
@@ -239,6 +247,7 @@ class Directors:
             "use": pool.following[0].use,
             "follows": [
                 {"director": each.director, "part": each.part, "age": listed.get((each.director, each.part))}
+                | ({"herald": by, "master": mastery(each, self.feeds, now)} if (by := named(each, self.feeds)) else {})
                 for each in pool.following
             ],
             "members_from": "zone" if pool.members else "director",
@@ -263,10 +272,22 @@ def voice(one: Voice, now: float) -> Json:
 
 
 def reason(feed: Feed, state: str) -> str:
-    """Why its state is not `up`."""
+    """Why its state is not `up`, or what is odd though it is."""
     if feed.fault or state == "unknown":
         return feed.fault or "not read yet"
-    return f"it was not read for {duration_text(feed.director.stale_after)}" if state == "stale" else ""
+    if state == "stale":
+        return f"it was not read for {duration_text(feed.director.stale_after)}"
+    return feed.table.note if feed.table is not None else ""
+
+
+def _tells_vrrp(feed: Feed) -> bool:
+    return feed.director.type == "keepalived"
+
+
+def _instances(feed: Feed) -> dict[str, str]:
+    """The state of each VRRP instance, in keepalived's words."""
+    parts = feed.table.parts if feed.table is not None else {}
+    return {name: report.why for name, reports in parts.items() for report in reports}
 
 
 def _fresh_until(feed: Feed) -> float:
@@ -278,4 +299,4 @@ def _fresh_until(feed: Feed) -> float:
 def _door(feed: Feed) -> tuple[object, ...]:
     """What makes it another director, whose last word says nothing of the new one."""
     one = feed.director
-    return one.type, one.url, one.socket, one.path, one.command
+    return one.type, one.url, one.socket, one.path, one.command, one.fifo

@@ -74,8 +74,9 @@ class Duty(Spoken):
     from this pool. `hinted`: records that take hints from it. `ede`: what its answers tell, see `caveats`. `due`:
     members one of whose checks may soon change its verdict. `words`: each member's state as people were told it;
     `touched`: members judged anew since. `last`: who served when last somebody was up. `voices`: what directors say
-    of members. `agents`: what agents say, by target; `percents`: of members whose agent changes their weight; `scale`:
-    what the weights in `selection` are multiplied with for that. `balance`: what decides beside these.
+    of members. `lacks`: by member given by host name why it lacks addresses. `agents`: what agents say, by target;
+    `percents`: of members whose agent changes their weight; `scale`: what the weights in `selection` are multiplied
+    with for that. `balance`: what decides beside these.
     `made`: a director tells who the members are, so one
     that is gone may return, and its override waits."""
 
@@ -90,6 +91,7 @@ class Duty(Spoken):
         "due",
         "ede",
         "hinted",
+        "lacks",
         "last",
         "made",
         "page",
@@ -110,6 +112,7 @@ class Duty(Spoken):
         self.hinted: tuple[Hinted, ...] = ()
         self.ede = b""
         self.voices: Mapping[str, Voice] = {}
+        self.lacks: Mapping[str, str] = {}
         self.agents: Mapping[str, tuple[str, int]] = {}
         self.percents: dict[str, int] = {}
         self.scale = 1
@@ -130,7 +133,8 @@ class Duty(Spoken):
         """Takes over from the same pool as it was before a reload what does not depend on its files."""
         self.last, self.page, self.selection = before.last, before.page, before.selection
         if _scheme(self.pool) != _scheme(before.pool):
-            self.selection = replace(self.selection, standing=failover.NEW)
+            entitled = before.selection.standing.entitled
+            self.selection = replace(self.selection, standing=replace(failover.NEW, entitled=entitled))
         words = dict(zip((one.name for one in before.pool.members), before.words, strict=True))
         self.words = [words.get(one.name, ABSENT) for one in self.pool.members] if words else []
         self.keep_words(before, self.made)
@@ -336,7 +340,7 @@ class Duty(Spoken):
         return replace(render.SERVFAIL_SET, ede=self.ede) if self.ede else render.SERVFAIL_SET
 
     def has(self, size: int) -> bool:
-        """Whether any member has an address of so many bytes; where no member is known, whether it may have one."""
-        return not self.pool.members or any(
-            len(failover.packed(text)) == size for member in self.pool.members for text in member.addresses
-        )
+        """Whether any member has an address of so many bytes; where none is known, whether it may have one."""
+        members = self.pool.members
+        known = [len(failover.packed(text)) for member in members for text in member.addresses]
+        return size in known or not all(member.addresses for member in members) or not members

@@ -100,18 +100,18 @@ def joined(parts: Iterable[Sequence[Entry]]) -> list[Entry]:
 def usable_of(entries: Sequence[Entry], director: str, notes: list[str]) -> list[Entry]:
     """Those that can be members. A loopback address among others is the director itself; in a lab all are."""
     found = []
-    lab = all(_is_loopback(one.address) for one in entries if one.address)
+    lab = all(is_loopback(one.address) for one in entries if one.address)
     for one in entries:
         if not one.address:
             notes.append(f"{director} tells no address of {one.server or 'a server'}: it can't be a member")
-        elif not lab and _is_loopback(one.address):
+        elif not lab and is_loopback(one.address):
             notes.append(f"{one.address} is {director} itself: write the address it has elsewhere in map:")
         else:
             found.append(one)
     return found
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
     return address.startswith("127.") or address == "::1"
 
 
@@ -166,11 +166,18 @@ def _address(text: str, following: Following) -> tuple[str, str]:
             break
     if following.sorry and str(found) == following.sorry:
         return "sorry", ""
+    if why := unfit(found):
+        return "", why
+    return str(found), ""
+
+
+def unfit(found: IPv4Address | IPv6Address) -> str:
+    """Why no client should be sent there; "": it can be one host's address."""
     broadcast = isinstance(found, IPv4Address) and (found.is_reserved or str(found) == "255.255.255.255")
     scoped = isinstance(found, IPv6Address) and bool(found.scope_id)
     if found.is_unspecified or found.is_multicast or found.is_link_local or broadcast or scoped:
-        return "", f"{found} is not the address of one host"
-    return str(found), ""
+        return f"{found} is not the address of one host"
+    return ""
 
 
 def together(entries: Iterable[Entry], weigh: Weigh) -> list[Entry]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
-from rrdns.model import Director, DirectorTable
+from rrdns.isolation import subnet
+from rrdns.model import Director, DirectorTable, Following, herald
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,61 @@ def hear(feed: Feed, said: DirectorTable | str, now: float) -> Feed:
     elif isinstance(said, DirectorTable) and not any(said.parts.values()) and set(said.parts) == {""}:
         said = "its list is empty"
     if isinstance(said, str):
-        return replace(feed, asked=True, fault=said or "it could not be read")
+        return replace(feed, asked=True, fault=str(said) or "it could not be read")
     return replace(feed, asked=True, table=said, at=now, fault="")
 
 
-def mastery(feed: Feed, feeds: Mapping[str, Feed], now: float) -> bool | None:
-    """Whether it is the master: by the herald it names, else by its own table; None: nobody says."""
-    herald = feeds.get(feed.director.master) if feed.director.master else feed
-    if herald is None or herald.table is None or herald.state(now) == "stale":
+def mastery(one: Following, feeds: Mapping[str, Feed], now: float) -> bool | None:
+    """Whether the director is the master for this part; None: nobody says.
+
+    | `master:` at the pool's reference, else at the director | who says                                          |
+    |---------------------------------------------------------|---------------------------------------------------|
+    | ka1/VI_2                                                | ka1, of that instance alone; None if it has none  |
+    | ka1                                                     | ka1, of all its instances; None if it has some    |
+    | none                                                    | the director's own table                          |
+    """
+    text = named(one, feeds)
+    name, instance = herald(text) if text else (one.director, "")
+    teller = feeds.get(name)
+    if teller is None or teller.table is None or (not instance and teller.table.master is None):
         return None
-    return herald.table.master
+    if teller.state(now) == "stale":
+        return None
+    if not instance:
+        return teller.table.master
+    return next((report.word == "up" for report in teller.table.parts.get(instance, ())), None)
+
+
+def named(one: Following, feeds: Mapping[str, Feed]) -> str:
+    """Who is to say whether the director is the master, as the files name him; "": it tells itself, if at all."""
+    return one.master or feeds[one.director].director.master
+
+
+def lacking(one: Following, feeds: Mapping[str, Feed], now: float) -> str:
+    """Why an instance that is named tells nothing though its keepalived can be read; "" if it does."""
+    name, instance = herald(named(one, feeds))
+    teller = feeds.get(name)
+    if not instance or teller is None or teller.table is None or teller.state(now) == "stale":
+        return ""
+    if instance in teller.table.parts:
+        return ""
+    there = ", ".join(sorted(teller.table.parts)[:5])
+    return f"{name} tells of no VRRP instance {instance}, so nobody says who is the master; it has {there}"
+
+
+def far(director: Director) -> str:
+    """Where a director is that is read over the network: its subnet, or its host's name. "" where nothing but this
+    machine itself is asked."""
+    text = director.url.partition("://")[2].partition("/")[0] or director.socket
+    if not text or text.startswith("/") or text == "netlink":
+        return ""
+    text = text.rpartition("@")[2]
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") < 2:
+        text = text.partition(":")[0]
+    try:
+        host = ip_address(text)
+    except ValueError:
+        return "" if text == "localhost" else text
+    return "" if host.is_loopback else subnet(text)

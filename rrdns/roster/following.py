@@ -29,7 +29,7 @@ from rrdns.roster.entries import (
     total,
     usable_of,
 )
-from rrdns.roster.feed import Feed, mastery
+from rrdns.roster.feed import Feed, lacking, mastery, named
 from rrdns.roster.followed import MAX_MEMBERS, Followed, order, patient
 from rrdns.zonefile.readers import duration_text
 
@@ -67,8 +67,14 @@ def _basis(
     pool: Pool, feeds: Mapping[str, Feed], fresh: Mapping[tuple[str, str], Listing], now: float
 ) -> tuple[object, ...]:
     names = dict.fromkeys(one.director for one in pool.following)
-    of_feeds = [(name, feeds[name].asked, feeds[name].fault, mastery(feeds[name], feeds, now)) for name in names]
-    return tuple(fresh), tuple(of_feeds)
+    of_feeds = [(name, feeds[name].asked, feeds[name].fault) for name in names]
+    masters = [mastery(one, feeds, now) for one in pool.following]
+    return tuple(fresh), tuple(of_feeds), tuple(masters), _lacks(pool, feeds, now)
+
+
+def _lacks(pool: Pool, feeds: Mapping[str, Feed], now: float) -> tuple[str, ...]:
+    texts = [lacking(one, feeds, now) for one in pool.following if "/" in named(one, feeds)]
+    return tuple(dict.fromkeys(text for text in texts if text)) if texts else ()
 
 
 def _same(one: Mapping[tuple[str, str], Listing], other: Mapping[tuple[str, str], Listing]) -> bool:
@@ -91,7 +97,7 @@ class _Look:
         now: float,
     ) -> None:
         self.pool, self.before, self.feeds, self.fresh, self.now = pool, before, feeds, fresh, now
-        self.notes: list[str] = []
+        self.notes = list(_lacks(pool, feeds, now))
         self.director = ""
 
     # -------------------------------------------------------------- whose word counts
@@ -100,18 +106,24 @@ class _Look:
         """The directors that have a fresh word, the one that counts first: the master's; among equals one whose last
         reading succeeded, in the files' order; of several that can't be read the freshest."""
         listed: dict[str, float] = {}
+        masters: dict[str, int] = {}
         for one in following:
             if (one.director, one.part) in self.fresh:
                 at = self.fresh[one.director, one.part].at
                 listed[one.director] = max(at, listed.get(one.director, at))
+                masters[one.director] = min(self.mastered(one), masters.get(one.director, 2))
         places = {name: index for index, name in enumerate(listed)}
 
         def rank(name: str) -> tuple[int, bool, float, int]:
-            master = mastery(self.feeds[name], self.feeds, self.now)
             fault = bool(self.feeds[name].fault)
-            return (0 if master else 1 if master is None else 2), fault, -listed[name] if fault else 0.0, places[name]
+            return masters[name], fault, -listed[name] if fault else 0.0, places[name]
 
         return sorted(listed, key=rank)
+
+    def mastered(self, one: Following) -> int:
+        """0: its director is the master for this part, 1: nobody says, 2: it is not."""
+        master = mastery(one, self.feeds, self.now)
+        return 0 if master else 1 if master is None else 2
 
     def silence(self, of: str, following: Sequence[Following]) -> Voice:
         """No vote, the last weight kept."""
@@ -278,7 +290,7 @@ class _Look:
         where = f"{', '.join(dict.fromkeys(part_of(one) for one in following))} at {director}"
         why = f"{len(live)} of {len(entries)} servers up in {where}, quorum {quorum}"
         word = UP if len(live) >= quorum else DRAIN if len(live) + len(idle) >= quorum else DOWN
-        if word == UP and mastery(self.feeds[director], self.feeds, self.now) is False:
+        if word == UP and all(self.mastered(one) == 2 for one in following):
             word, why = DRAIN, f"{director} is not the master; {why}"
         sums = (
             total(one.active for one in live),

@@ -11,11 +11,13 @@ from types import MappingProxyType
 
 from rrdns.answers import AnswerSet, Key, Node, ZoneAnswers
 from rrdns.model import DataSet, Health, Hinted, Override, Service, Standing, Target
+from rrdns.promotions import Promotion
 from rrdns.roster import services
 from rrdns.roster.balancing import Balancing
 from rrdns.roster.company import Company
 from rrdns.roster.directors import Directors
 from rrdns.roster.duty import Duty
+from rrdns.roster.names import Names
 from rrdns.roster.overriding import Holds
 from rrdns.roster.pages import Pages
 from rrdns.roster.statics import Statics, Table
@@ -30,12 +32,13 @@ class InForce:
         self.statics = Statics()
         self.verdicts = Verdicts(isolation_hold, witness)
         self.directors = Directors()
+        self.names = Names()
         self.company = Company()
         self.holds = Holds()
         self.balancing = Balancing()
         self.pages = Pages()
         self.moves = 0
-        """How often directors changed who is a member, and with that the targets."""
+        """How often directors changed who is a member, or names their addresses, and with that the targets."""
         self.duties: dict[str, Duty] = {}
         self.services: dict[bytes, Service] = {}
         self.hinted: dict[Key, Hinted] = {}
@@ -67,6 +70,11 @@ class InForce:
     def standings(self) -> Mapping[str, Standing]:
         """What failover schemes remember, for a restart."""
         return self.company.kept(self.duties)
+
+    @property
+    def promotions(self) -> tuple[Promotion, ...]:
+        """Those whose command is to run now, for whoever runs it; `Roster.promoted` is told what it came to."""
+        return self.company.promotions.under_way()
 
     def targets(self) -> Mapping[str, Target]:
         """All targets to be probed, the guard's witnesses among them."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from rrdns.failover import Host, Selection
 from rrdns.model import Event, Override
-from rrdns.overrides import DRILL, ENDING, HOLD, RELEASE, slot
+from rrdns.overrides import DRILL, ENABLE, ENDING, HOLD, RELEASE, RETURN, slot
 from rrdns.roster import telling
 from rrdns.roster.duty import Duty
 from rrdns.roster.frozen import Frozen
@@ -97,6 +97,15 @@ def judge(duties: Duties, ops: Iterable[Override]) -> None:
         find(duties, op.pool, op.member)
         if op.word not in ENDING:
             slot(op.word)
+
+
+def says_nothing_new(its: Sequence[Override], op: Override) -> bool:
+    """Whether it leaves everything as it is. `its`: the words that stand on the same member, or pool."""
+    if op.word == RETURN:
+        return not any(one.word == DRILL for one in its)
+    if op.word in (ENABLE, RELEASE):
+        return not its
+    return any((one.word, one.reason, one.until, op.until) == (op.word, op.reason, None, None) for one in its)
 
 
 def say_all(duties: Duties, holds: Holds, ops: Iterable[Override], now: float) -> Said:

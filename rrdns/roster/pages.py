@@ -5,7 +5,7 @@ Owned by the roster. Must not know: what a sequence is, who serves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from rrdns.roster.duty import Duty
 
@@ -19,9 +19,9 @@ class Pages:
         self.due: float | None = None
         self._pools: set[str] = set()
 
-    def forget(self) -> None:
-        """Other pools: each is noted anew when it is decided."""
-        self._pools = set()
+    def keep_only(self, duties: Collection[str]) -> None:
+        """Other pools: each that is new is noted when it is decided."""
+        self._pools.intersection_update(duties)
 
     def note(self, duties: Mapping[str, Duty], names: Iterable[str], now: float) -> None:
         """These pools were decided and rendered."""

@@ -12,6 +12,7 @@ from rrdns.model import DataSet, Hinted, Service
 from rrdns.roster import hinted
 from rrdns.roster.directors import Directors
 from rrdns.roster.duty import Duty
+from rrdns.roster.names import Names
 from rrdns.roster.verdicts import Keys, Verdicts
 
 Duties = Mapping[str, Duty]
@@ -33,8 +34,18 @@ def employ(dataset: DataSet, keys: Mapping[str, Keys], old: Duties, directors: D
     return found
 
 
+def new(duties: Duties, before: Duties) -> set[str]:
+    """The pools that are not as they were. Of those with `correct:` others may keep it out of force."""
+    return {name for name, duty in duties.items() if duty is not before.get(name) or duty.pool.correct}
+
+
 def brief(
-    duties: Duties, services: Iterable[Service], records: Iterable[Hinted], directors: Directors, verdicts: Verdicts
+    duties: Duties,
+    services: Iterable[Service],
+    records: Iterable[Hinted],
+    directors: Directors,
+    names: Names,
+    verdicts: Verdicts,
 ) -> None:
     """Tells each pool whom it serves, and what is believed of its hosts."""
     serving: dict[str, list[Service]] = {}
@@ -44,6 +55,7 @@ def brief(
     for name, duty in duties.items():
         duty.services, duty.hinted = tuple(serving.get(name, ())), hints.get(name, ())
         duty.voices, duty.agents = directors.voices(name), verdicts.agents
+        duty.lacks = names.lacks(name)
         duty.believe(verdicts.judged)
         if not duty.hosts:
             duty.judge_all(verdicts.judged, verdicts.pending)

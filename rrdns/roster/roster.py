@@ -15,7 +15,8 @@ from typing import Any
 
 from rrdns import overrides, wire
 from rrdns.answers import NO_CHANGES, AnswerSet, Changes, Key, key
-from rrdns.model import DataSet, DirectorTable, Event, Health, Override, Result, Standing
+from rrdns.model import DataSet, DirectorTable, Event, Health, Override, Result, Standing, Unheard
+from rrdns.resolution import Resolution
 from rrdns.roster import deciding, explanation, hinted, overriding, pools, services, snapshot, telling, verdicts
 from rrdns.roster.company import UnknownPool as UnknownPool
 from rrdns.roster.decision import NOTHING as NOTHING
@@ -24,6 +25,7 @@ from rrdns.roster.directors import Kept
 from rrdns.roster.duty import Duty
 from rrdns.roster.frozen import Frozen
 from rrdns.roster.in_force import InForce
+from rrdns.roster.names import KeptNames
 from rrdns.roster.overriding import UnknownMember as UnknownMember
 from rrdns.roster.pages import PAGE_EVERY as PAGE_EVERY
 from rrdns.roster.statics import Difference, put
@@ -59,12 +61,12 @@ class Roster(InForce):
     # ------------------------------------------------------------------ what is known
 
     def settled(self, now: float) -> bool:
-        """Whether every target has a verdict and every director was read or not (the first round is done), or
-        `start_wait` is over."""
+        """Whether every target has a verdict, and every director and name was read or not (the first round is done),
+        or `start_wait` is over."""
         if self._first_load is None:
             return False
         waited = self._start_wait is not None and now - self._first_load >= self._start_wait
-        return waited or self.verdicts.unknown + self.directors.unheard == 0
+        return waited or self.verdicts.unknown + self.directors.unheard + self.names.unheard == 0
 
     def snapshot(self, now: float, wall: float | None = None) -> dict[str, Any]:
         """The parts of `status --json` that are known here, with ages for times; `wall` gives overrides theirs."""
@@ -83,24 +85,27 @@ class Roster(InForce):
         members: Kept | None = None,
         standings: Mapping[str, Standing] = MappingProxyType({}),
         frozen: Frozen = MappingProxyType({}),
+        names: KeptNames = MappingProxyType({}),
     ) -> None:
         """What outlived the last process, for the first load to take up; `members`: as `directors.kept` gave it,
-        `standings`: as `standings` did, `frozen`: as `holds.frozen` did."""
+        `standings`: as `standings` did, `frozen`: as `holds.frozen` did, `names`: as `names.kept` did."""
         self.holds.kept = frozen
         self.verdicts.restore(kept)
         self.company.restore(standings)
         self.directors.restore(members or {})
+        self.names.restore(names)
         self._restored = tuple(overrides)
 
     def load(self, dataset: DataSet, now: float) -> Decision:
         """Another data set in force, as a whole; what is known of targets and members that stay is kept."""
         first, self._first_load = self._first_load is None, self._first_load if self._first_load is not None else now
         self._now = now
-        dataset = self.directors.load(dataset, now)
+        dataset = self.directors.load(self.names.load(dataset, now), now)
         if not first:
             self._events += telling.reloaded(self.dataset, dataset, self.duties, now)
         aims = verdicts.aims(dataset)
         self.verdicts.load(aims)
+        self.verdicts.listen(dataset.directors.values())
         self._users = aims.users
         changes = self._load_zones(dataset)
         self.dataset = dataset
@@ -127,11 +132,12 @@ class Roster(InForce):
 
     def _load_pools(self, dataset: DataSet, aims: Aims, now: float) -> None:
         self.duties = pools.employ(dataset, aims.keys, self.duties, self.directors)
-        self.pages.forget()
+        self.pages.keep_only(self.duties)
         self._events += overriding.take_up(self.duties, self.holds, self._restored, now)
         self._restored = ()
-        pools.brief(self.duties, self.services.values(), self.hinted.values(), self.directors, self.verdicts)
-        self.company.load(self.duties, aims.lent, self.verdicts.judged)
+        learned = self.directors, self.names, self.verdicts
+        pools.brief(self.duties, self.services.values(), self.hinted.values(), *learned)
+        self.company.load(self.duties, aims.lent, self.verdicts.judged, now)
         self._events += self.holds.lost(self.duties, now)
         for _ in self.holds.impose(self.duties):
             pass
@@ -218,6 +224,8 @@ class Roster(InForce):
 
     def hear(self, name: str, table: DirectorTable | str, now: float) -> None:
         """One reading, kept in mind for `flush`."""
+        self.verdicts.hear_director(name, isinstance(table, Unheard), now)
+        self._take_verdicts()
         self.directors.hear(name, table, now)
         self._take_words(now)
         self._dirty |= self.balancing.hear(name, table, self.duties, self.directors, now)
@@ -231,13 +239,16 @@ class Roster(InForce):
         self._events += self.balancing.events([name for name in names if name in self.balancing.keen], self.duties, now)
 
     def _take_words(self, now: float) -> None:
-        """Judges the members anew on whom there is another word; where there are other members, their pools."""
-        directors = self.directors
-        if directors.moved:
-            directors.moved = False
+        """Judges the members anew on whom there is another word; where there are other members, or other addresses of
+        them, their pools."""
+        directors, names = self.directors, self.names
+        directors.renew(names.moved, now)
+        if directors.moved or names.moved:
+            before = None if directors.moved else (self.duties, self._dirty)
+            directors.moved, names.moved = False, {}
             self.moves += 1
             self._take_verdicts()
-            dataset = directors.applied(self.dataset)
+            dataset = directors.applied(names.applied(self.dataset))
             self._events += telling.moved(self.duties, dataset, now)
             aims = verdicts.aims(dataset)
             self.verdicts.load(aims)
@@ -246,10 +257,25 @@ class Roster(InForce):
             self._load_pools(dataset, aims, now)
             for name in held:
                 self.duties[name].spoken = False  # other members are no operator's word: a hold stops that
+            if before is not None:  # other addresses are nobody's business but of the pools that have them
+                self._dirty = before[1] | pools.new(self.duties, before[0])
         for duty, index in pools.heard(self.duties, directors):
             self._judge(duty, index)
-        self._events += directors.events
+        self._events += [*directors.events, *names.events]
         directors.events.clear()
+        names.events.clear()
+
+    # ------------------------------------------------------------------ host names
+
+    def resolved(self, name: str, said: Resolution | str, now: float) -> Decision:
+        """One look at a host name of members, or in words why it gave nothing, and what follows from it."""
+        self.learn({name: Resolution.failed(said) if isinstance(said, str) else said}, now)
+        return self.flush(now)
+
+    def learn(self, said: Mapping[str, Resolution], now: float) -> None:
+        """Looks at names, kept in mind for `flush`."""
+        self.names.hear(said, now)
+        self._take_words(now)
 
     # ------------------------------------------------------------------ operators
 
@@ -283,12 +309,17 @@ class Roster(InForce):
             self.duties, ops, lambda instead: self.company.imagine(self.duties, instead, self._now)
         )
 
-    def failback(self, pool: str, now: float, owner: str = "", reason: str = "") -> Decision:
-        """What is well again and waits to return to a pool does so now. Raises UnknownPool."""
-        self.company.recall(self.duties, pool, telling.by(owner, reason))
+    def failback(self, pool: str, now: float, owner: str = "", reason: str = "", force: bool = False) -> Decision:
+        """What is well again and waits to return to a pool does so now; `force`: and who waits for `before_promote`
+        is promoted without it. Raises UnknownPool."""
+        self.company.recall(self.duties, pool, telling.by(owner, reason), force)
         self._dirty.add(pool)
-        for name in self.company.together([pool]):
-            self.duties[name].spoken = True
+        return self.flush(now)
+
+    def promoted(self, pool: str, ident: int, ok: bool, said: str, now: float) -> Decision:
+        """What a command of `promotions` came to, in words; one that is not waited for any more is let pass."""
+        if self.company.promotions.result(pool, ident, ok, said, now):
+            self._dirty.add(pool)
         return self.flush(now)
 
     # ------------------------------------------------------------------ time

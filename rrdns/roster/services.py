@@ -3,6 +3,7 @@
 The TTL is `ttl_min` while the answer may change before `ttl` is over:
 
     we may be cut off                                  `isolation.why`
+    hosts are to be promoted, after `before_promote`   `promoting.why`
     a check of a host in the answer has failures       `telling.of_pending`, of a borrowed one `succession.of_borrowed`
     an operator's word ends within the TTL             `telling.of_ending`
     hosts return within the TTL                        `succession.of_return`
@@ -53,7 +54,7 @@ def why_pending(company: Company, duties: Duties, duty: Duty, verdicts: Verdicts
     """Why all names of a pool have `ttl_min` now; empty when none must. `held`: we may be cut off."""
     if held:
         return isolation.why(verdicts.guard)
-    why = telling.of_pending(duty, verdicts)
+    why = company.promotions.why(duty.pool.name) or telling.of_pending(duty, verdicts)
     return why or succession.of_borrowed(company, duties, duty, verdicts)
 
 

@@ -24,13 +24,14 @@ FAMILIES = {"A": wire.A, "AAAA": wire.AAAA}
 
 
 def snapshot(roster: Roster, now: float, wall: float | None = None) -> Json:
-    """`pools`, `services`, `zones`, `overrides`, `directors` and `isolation`."""
+    """`pools`, `services`, `zones`, `overrides`, `directors`, `names` and `isolation`."""
     return {
         "pools": {name: pool(roster, duty, now, wall) for name, duty in roster.duties.items()},
         "services": {wire.name_to_text(name): service(roster, one, now) for name, one in roster.services.items()},
         "zones": _zones(roster),
         "overrides": [{"pool": one.pool, "member": one.member, **override(one, now, wall)} for one in roster.overrides],
         "directors": roster.directors.snapshot(now),
+        "names": roster.names.snapshot(now),
         "isolation": _isolation(roster, now),
     }
 
@@ -54,6 +55,8 @@ def pool(roster: Roster, duty: Duty, now: float, wall: float | None = None) -> J
             "weighed": override(duty.weights[host.name], now, wall) if host.name in duty.weights else None,
             "director": directors.voice(voice, now) if voice else None,
             "addresses": _addresses(duty, index, host, verdicts, now),
+            "lacks": duty.lacks.get(host.name, ""),
+            "names": roster.names.of_member(duty.pool.members[index], now),
         }
     return {
         "state": selection.state,

@@ -86,6 +86,8 @@ def of_member(duty: Duty, index: int, verdicts: Verdicts) -> str:
     """Why the member is judged as it is: its director's words where they decide, else the reason of the check that
     does, with its address where the member has several."""
     member, host = duty.pool.members[index], duty.hosts[index]
+    if not member.addresses and host.state is State.UNKNOWN:
+        return duty.lacks.get(member.name) or "it has no address"
     if _told(duty, index, verdicts):
         return duty.voices[member.name].why
     if host.told == "drain" and host.state is State.UP:

@@ -2,7 +2,8 @@
 
     web1            that member, in every pool that has one (as `status` shows it, a member is pool/name)
     web/web1        that member of that pool
-    192.0.2.11      whoever has that address
+    192.0.2.11      whoever has that address now
+    app1.example.   whoever is given by that host name (as in the files, with the final dot)
     web*  10.0.0.*  whoever has a name, or an address, of that shape; `web/web*` in that pool, `*/web1` too
     label:rack1     whoever carries that label
 
@@ -64,7 +65,8 @@ def _members(name: str, pools: Pools, waiting: list[tuple[str, str]]) -> Found:
         return named
     address = _canonical(rest)
     by_address = _where(
-        pools, lambda pool, one: _fits(where, pool) and any(_fits(address, text) for text in one.addresses)
+        pools,
+        lambda pool, one: _fits(where, pool) and any(_fits(address, text) for text in (*one.addresses, *one.hosts)),
     )
     return {**named, **by_address}
 
@@ -90,7 +92,7 @@ def _canonical(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        return text
+        return text.lower() if text.endswith(".") else text
 
 
 def _unknown(name: str, pools: Pools) -> str:

@@ -183,7 +183,8 @@ def _serving(add: _Adder) -> None:
         "check",
         "look for mistakes in zone files",
         "Reads the directory as `serve` would and prints every problem as file:line:column, then what a failure\n"
-        "costs: for each name, how long a dead host can go on being answered. Touches no server.",
+        "costs: for each name, how long a dead host can go on being answered. Warns of what loads and is hardly\n"
+        "meant, such as a partner or tier too weak for the load that `capacity:` tells. Touches no server.",
         ("rrdns check", "rrdns check zones/ --strict     warnings count as problems (for CI)"),
         "lint:run",
     )
@@ -231,8 +232,14 @@ def _seeing(add: _Adder) -> None:
     events = add(
         "events",
         "what changed, when and why",
-        "The transitions the server has recorded, oldest first.",
-        ("rrdns events --since 1h", "rrdns events --pool web --limit 20", "rrdns events --follow --json"),
+        "The transitions the server has recorded, oldest first: from its memory, and from the journal as far back as\n"
+        "that reaches. When no server answers, from the files in its state folder (exit code 3).",
+        (
+            "rrdns events --since 7d",
+            "rrdns events --pool web --limit 20",
+            "rrdns events --follow --json",
+            "rrdns events --journal /tmp/journal.db --since 14d",
+        ),
         "events:run",
         talks=True,
     )
@@ -240,8 +247,10 @@ def _seeing(add: _Adder) -> None:
         "--since", metavar="AGE", type=_checked(parse_duration), help="not older than this: 30s, 1h, 7d"
     )
     events.add_argument("--pool", metavar="POOL", help="only of this pool")
-    events.add_argument("--limit", metavar="N", type=_number(1, 100_000), default=None, help="at most N (default: 50)")
+    limit = "the last N at most (default: 50, with --since all there are)"
+    events.add_argument("--limit", metavar="N", type=_number(1, 100_000), default=None, help=limit)
     events.add_argument("--follow", action="store_true", help="go on with what happens from now on")
+    past_arguments.journal(events)
     past_arguments.add_to(add, _checked)
 
 
@@ -250,13 +259,19 @@ def _acting(add: _Adder) -> None:
     failback = add(
         "failback",
         "give a pool back to those who are well again",
-        "Ends the wait of a failover scheme: the better tier, or the pool's own hosts, serve again at once.",
-        ("rrdns failback web", "rrdns failback web --reason 'disk replaced'"),
+        "Ends the wait of a failover scheme: the better tier, or the pool's own hosts, serve again at once (after the\n"
+        "pool's before_promote, if it has one). With --force who waits for that command is promoted without it.",
+        (
+            "rrdns failback web",
+            "rrdns failback web --reason 'disk replaced'",
+            "rrdns failback db --force --reason 'db1 is off, I pulled the plug'",
+        ),
         "failback:run",
         talks=True,
     )
     failback.add_argument("pool", metavar="POOL", help="its name; see `rrdns status` for who waits to return")
     failback.add_argument("--reason", metavar="TEXT", default="", help="for the log and your colleagues")
+    failback.add_argument("--force", action="store_true", help="without before_promote: be sure that two can't serve")
     reload = add(
         "reload",
         "read the zone files now",

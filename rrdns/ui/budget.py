@@ -15,6 +15,11 @@ over half of a pool must stand twice; nothing shortens the TTL before that.
     gone   = 2 * (1.1 * interval + timeout) + publish
     worst  = gone + ttl
 
+With `before_promote` the command may take its whole `timeout` (`fenced`), and more if it fails: then nobody can say
+how long:
+
+    gone   = ... + fenced                        in both cases
+
 Where a pool has both, whichever is quicker takes the host out. Where many targets fall silent at once nothing is
 taken out for `isolation_hold`, for then the fault is probably our own: that comes on top (`held`).
 
@@ -66,7 +71,7 @@ def of(service: Service, pool: Pool, checks: Mapping[str, Check]) -> Budget | No
     slowest = max(used, key=lambda check: detection(check)[1])
     first = max(detection(check)[0] for check in used)
     detect = detection(slowest)[1]
-    gone = detect + PUBLISH
+    gone = detect + fenced(pool) + PUBLISH
     return Budget(slowest, first, detect, gone, max(first + service.ttl, gone + service.ttl_min))
 
 
@@ -76,7 +81,13 @@ def by_director(service: Service, pool: Pool, directors: Mapping[str, Director])
     if not used:
         return None
     gone = max(2 * (JITTER * one.interval + one.timeout) for one in used) + PUBLISH
+    gone += fenced(pool)
     return gone, gone + service.ttl
+
+
+def fenced(pool: Pool) -> float:
+    """What the command that comes before a promotion may take."""
+    return pool.before_promote.timeout if pool.before_promote else 0.0
 
 
 # ---------------------------------------------------------------- what was promised
@@ -120,14 +131,15 @@ def fit(service: Service, pool: Pool, dataset: DataSet, limit: float) -> str:
     checked = of(service, pool, dataset.checks)
     if checked is None:
         return _fit_director(service, pool, dataset, limit)
-    slow = [one for one in pool.checks if one in dataset.checks and not _fits(service, dataset.checks[one], limit)]
+    used = {name: dataset.checks[name] for name in pool.checks if name in dataset.checks}
+    slow = [name for name, check in used.items() if not _fits(service, check, limit, fenced(pool))]
     words: list[str] = []
     ttl, ttl_min = service.ttl, service.ttl_min
     for name in slow:
         check = dataset.checks[name]
         for one in _quicker(check):
             first, detect = detection(one)
-            room, room_min = int(limit - first), int(limit - detect - PUBLISH)
+            room, room_min = int(limit - first), int(limit - fenced(pool) - detect - PUBLISH)
             if min(room, room_min) >= 1:
                 ttl, ttl_min = min(ttl, room), min(ttl_min, room_min, min(ttl, room))
                 changed = [
@@ -146,9 +158,9 @@ _KEYS = ("interval", "timeout", "fast", "fall")
 _NICE = (60.0, 30.0, 20.0, 15.0, 10.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.5)
 
 
-def _fits(service: Service, check: Check, limit: float) -> bool:
+def _fits(service: Service, check: Check, limit: float, fence: float) -> bool:
     first, detect = detection(check)
-    return max(first + service.ttl, detect + PUBLISH + service.ttl_min) <= limit
+    return max(first + service.ttl, detect + fence + PUBLISH + service.ttl_min) <= limit
 
 
 def _quicker(check: Check) -> Iterator[Check]:
@@ -169,6 +181,7 @@ def _fit_director(service: Service, pool: Pool, dataset: DataSet, limit: float) 
     if limit - led[0] >= 1:
         return f"this would fit: ttl: {int(limit - led[0])} at the record"
     names = ", ".join(dict.fromkeys(one.director for one in pool.following))
+    limit -= fenced(pool)
     room = (limit - PUBLISH - 1) / 2
     for interval in _NICE:
         timeout = min(interval, 2.0)

@@ -14,7 +14,7 @@ from rrdns.ui.present import Json, MemberRow
 from rrdns.ui.view import Ref, Scene, View
 
 _WORST_FIRST = ("down", "unknown", "disabled", "drained", "up")
-_OF_POOLS = ("pool", "member", "failover", "balance", "override")
+_OF_POOLS = ("pool", "member", "failover", "promotion", "balance", "override", "addresses")
 _WELL = ("up", "ok", "serving", "")
 
 

@@ -144,6 +144,8 @@ class Client:
         hint = "Is it running? For a server with another socket: --control PATH"
         if isinstance(error, FileNotFoundError):
             return Unreachable(f"no rrdns answers at {self.path}: there is no such socket. {hint}")
+        if isinstance(error, ConnectionRefusedError) and not Path(self.path).is_socket():
+            return Unreachable(f"no rrdns answers at {self.path}: that is no socket. {hint}")
         if isinstance(error, ConnectionRefusedError):
             return Unreachable(
                 f"no rrdns answers at {self.path}: the socket is there, but nobody listens. "

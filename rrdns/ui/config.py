@@ -64,6 +64,17 @@ def listen_address(text: str) -> tuple[str, int]:
     return address, int(port)
 
 
+def resolver_address(text: str) -> str:
+    """A resolver as `127.0.0.1:53` or `[::1]:53`, from that or an address alone."""
+    try:
+        address, port = listen_address(text)
+        if not port or ipaddress.ip_address(address).is_unspecified:
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"{text!r} is no resolver: write 192.0.2.53, 127.0.0.1:5353 or [2001:db8::53]:53") from None
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def user_name(text: str) -> str:
     """The name of an existing user."""
     if text:
@@ -219,6 +230,7 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "rrl": _whole(0, 1_000_000),
     "rrl_slip": _whole(0, 100),
     "rrl_exempt": _several(_network),
+    "resolvers": _several(resolver_address),
     "check_concurrency": _whole(1, 65536),
     "command_concurrency": _whole(1, 4096),
     "metrics_listen": _several(listen_address),

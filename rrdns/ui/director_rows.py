@@ -12,11 +12,13 @@ from typing import Any
 from rrdns.texts import clean, duration, plural
 
 Json = Mapping[str, Any]
+SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
 class DirectorRow:
-    """One director: `age` of its last table in seconds, `took` its last question."""
+    """One director: `age` of its last table in seconds, `took` its last question. `instances`: of a keepalived the
+    state of each VRRP instance, in words."""
 
     name: str
     type: str
@@ -25,6 +27,7 @@ class DirectorRow:
     took: float | None
     servers: int
     reason: str
+    instances: str = ""
 
     @property
     def phrase(self) -> str:
@@ -32,7 +35,8 @@ class DirectorRow:
         seen = f"read {duration(self.age)} ago" if self.age is not None else "never read"
         if self.took is not None and self.state == "up":
             seen += f" in {duration(self.took)}"
-        words = [f"{plural(self.servers, 'server')}" if self.age is not None else "", seen, self.reason]
+        told = self.instances or plural(self.servers, "server")
+        words = [told if self.age is not None else "", seen, self.reason]
         return f"{self.name} ({self.type}): " + ", ".join(word for word in words if word)
 
 
@@ -46,9 +50,16 @@ def directors(status: Json) -> list[DirectorRow]:
             one.get("took"),
             one.get("servers") or 0,
             clean(one.get("reason", "")),
+            _instances(one.get("instances")),
         )
         for name, one in status.get("directors", {}).items()
     ]
+
+
+def _instances(told: Mapping[str, str] | None) -> str:
+    """`VI_1 MASTER, VI_2 BACKUP`; of very many only the first."""
+    words = [f"{clean(name)} {clean(state)}".strip() for name, state in sorted((told or {}).items())]
+    return ", ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")
 
 
 def voice_phrase(voice: Json) -> str:

@@ -14,7 +14,7 @@ from rrdns import wire
 from rrdns.model import DataSet, Member, Pool, Problem, Service, Zone
 from rrdns.render import MAX_ADDRESSES
 from rrdns.texts import plural
-from rrdns.ui import budget
+from rrdns.ui import budget, capacity
 from rrdns.wire import name_to_text
 from rrdns.zonefile.correcting import refusals
 from rrdns.zonefile.places import Places
@@ -41,6 +41,7 @@ def doubts(dataset: DataSet, places: Places, udp_limit: int = 1232, hold: float 
     used = {service.pool for zone in dataset.zones.values() for service in zone.services}
     for name in sorted(used):
         yield from _fate(dataset.pools[name], places)
+    yield from capacity.overloads(dataset, places)
     for name, why in refusals(dataset).items():
         if why and dataset.pools[name].scheduler not in ("lc", "wlc"):  # of which it is said where they are read
             yield places.pools[name].warning(f"correct: would not be in force: {why}")
@@ -93,7 +94,7 @@ def _fate(pool: Pool, places: Places) -> Iterator[Problem]:
     loaded = [one for one in pool.members if one.weight] or list(pool.members)
     if helped(pool) or not loaded or (pool.following and not pool.members):
         return
-    if len(loaded) == 1 and all(one.use != "virtual" for one in pool.following):
+    if len(loaded) == 1 and not loaded[0].hosts and all(one.use != "virtual" for one in pool.following):
         yield at.warning(f"{loaded[0].name} is the only member: when it fails there is nobody to take over")
         return
     network = common_network(loaded)
@@ -111,8 +112,11 @@ def helped(pool: Pool) -> bool:
 
 
 def common_network(members: list[Member]) -> IPv4Network | IPv6Network | None:
-    """The /24 or /56 that all addresses of one family lie in, when there is no other family to fall back to."""
+    """The /24 or /56 that all addresses of one family lie in, when there is no other family to fall back to; where
+    a host name says them at run time, nobody knows."""
     found = set()
+    if any(one.hosts for one in members):
+        return None
     for one in members:
         for text in one.addresses:
             address = ip_address(text)

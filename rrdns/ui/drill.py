@@ -25,6 +25,7 @@ from rrdns.ui.present import Json
 PERIOD = 0.25  # seconds between looks
 GRACE = 10.0  # longer than asked for, the server waits for us to end it
 SETTLE = 5.0  # seconds that the return may take
+AWAY = 30.0  # seconds that a server may be away (a restart, an upgrade) when we want to end it there
 _BEST_FIRST = ("ok", "degraded", "unknown", "panic", "down")
 
 
@@ -70,7 +71,8 @@ def _end(client: Client, rehearsal: Rehearsal, members: list[str], began: float)
     rehearsal.lasted = time.monotonic() - began
     ended = time.monotonic()
     try:
-        client.post("/override", {"members": members, "word": "return", "reason": "rehearsal over"}, OVERRIDE_TIMEOUT)
+        _give_back(client, members)
+        ended = time.monotonic()
         while True:
             rehearsal.after(client.get("/status"), time.monotonic() - ended)
             if rehearsal.settled or time.monotonic() - ended > SETTLE:
@@ -80,6 +82,21 @@ def _end(client: Client, rehearsal: Rehearsal, members: list[str], began: float)
         left = duration(GRACE)
         rehearsal.aborted = rehearsal.aborted or "the end could not be told to the server"
         rehearsal.returned = f"the members return by themselves within {left} of the time asked for: {error}"
+
+
+def _give_back(client: Client, members: list[str]) -> None:
+    """A server that is away for a moment comes back, and the word with it: it was saved. It must not stand until its
+    time is over."""
+    asked = {"members": members, "word": "return", "reason": "rehearsal over"}
+    until = time.monotonic() + AWAY
+    while True:
+        try:
+            client.post("/override", asked, OVERRIDE_TIMEOUT)
+            return
+        except Unreachable:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(PERIOD)
 
 
 @contextmanager
@@ -127,7 +144,9 @@ class Rehearsal:
         if one is None:
             raise ConfigError(f"there is no pool {pool}; there are {', '.join(sorted(status.get('pools', {})))}")
         if one.get("held"):
-            raise ConfigError(f"pool {pool} is held: nothing would take over; rrdns hold {pool} --release first")
+            own = any(its.get("word") == "hold" and its.get("pool") == pool for its in status.get("overrides", ()))
+            held = f"pool {pool} is held: nothing would take over; rrdns hold {pool} --release first"
+            raise ConfigError(held if own else held.replace(f"hold {pool}", "hold"))
         known = one.get("members", {})
         chosen = [name.removeprefix(f"{pool}/") for name in members] or _chosen(one)
         for name in chosen:
@@ -172,12 +191,16 @@ class Rehearsal:
             expected = self.pool in (now.get("to_pools") or ())  # what it gives away is what is rehearsed,
             if name == self.pool and now.get("from_pool"):
                 expected = now.get("state") == "degraded"  # and so is what it borrows
+            if name == self.pool and (promotion := now.get("promotion")):
+                expected = promotion.get("state") == "pending"  # its before_promote runs
             if not expected and _rank(now.get("state")) > _rank(old.get("state")):
                 return f"pool {name} is {now.get('state')}: {now.get('why', '')}"
             for member, its in now.get("members", {}).items():
                 was = old.get("members", {}).get(member, {}).get("state")
                 if was == "up" and its.get("state") == "down":
                     return f"{name}/{member} is down: {its.get('why', '')}"
+        if status["pools"][self.pool].get("held"):
+            return f"pool {self.pool} is held now: nothing would take over"
         drilled = status["pools"][self.pool].get("members", {})
         for name in self.members:
             word = ((drilled.get(name) or {}).get("override") or {}).get("word")

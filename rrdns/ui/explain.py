@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from rrdns import wire
 from rrdns.texts import clean, duration, percent, plural
-from rrdns.ui import fairness, present, schemes
+from rrdns.ui import fairness, name_rows, present, schemes
 from rrdns.ui.client import Client
 from rrdns.ui.config import ConfigError
 from rrdns.ui.console import TITLE, WEAK, Cell, Column, Line, out, state_style, styled, table, write
@@ -160,6 +160,10 @@ def _member(name: str, member: Json) -> Iterator[Line]:
         yield styled(("      weight    ", WEAK), (moved, "yellow"))
     if member.get("director"):
         yield styled(("      director  ", WEAK), present.voice_phrase(member["director"]))
+    for one in (name_rows.row(host, facts) for host, facts in (member.get("names") or {}).items()):
+        yield styled(("      name      ", WEAK), (one.state, state_style(one.state)), f" {one.phrase}")
+    if member.get("lacks") and member.get("addresses"):
+        yield styled(("      lacks     ", WEAK), (clean(member["lacks"]), "yellow"))
     for address in member.get("addresses", ()):
         yield from _address(address)
 

@@ -1,4 +1,5 @@
-"""`rrdns failback POOL`: what is well again and waits to return does so now. Must not know: schemes."""
+"""`rrdns failback POOL`: what is well again and waits to return does so now; `--force`: and what waits for
+`before_promote` goes without it. Must not know: schemes."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from rrdns.ui.commands import FINE, NOT_SAVED, OVERRIDE_TIMEOUT
 
 
 def run(args: argparse.Namespace) -> int:
-    answer = Client(args.control).post("/failback", {"pool": args.pool, "reason": args.reason}, OVERRIDE_TIMEOUT)
+    asked = {"pool": args.pool, "reason": args.reason, "force": args.force}
+    answer = Client(args.control).post("/failback", asked, OVERRIDE_TIMEOUT)
     if args.json:
         print(json.dumps(answer, indent=2))
     else:

@@ -12,6 +12,7 @@ from rrdns.overrides import read_amount
 from rrdns.texts import parse_duration
 from rrdns.ui import drain_arguments
 
+LONGEST = 10 * 365 * 86400.0
 WHOM = "web1, web/web1, an address, a shape (web*, rack1-*, 10.0.0.*), or label:rack1"
 
 Add = Callable[..., argparse.ArgumentParser]
@@ -27,6 +28,14 @@ def add_to(add: Add, checked: Checked) -> None:
     _overrides(add)
     _drill(add, checked)
     _audit(add, checked)
+
+
+def read_time(text: str) -> float:
+    """How long a word is to stand; ValueError with a sentence for people."""
+    seconds = parse_duration(text)
+    if not 0 < seconds <= LONGEST:
+        raise ValueError(f"{text!r} is no time a word could stand for: more than 0, and at most ten years")
+    return seconds
 
 
 def _words(add: Add, checked: Checked) -> None:
@@ -50,7 +59,7 @@ def _words(add: Add, checked: Checked) -> None:
         parser.add_argument("--reason", metavar="TEXT", default="", help="for the log, `status` and your colleagues")
         if word != "enable":
             parser.add_argument(
-                "--for", metavar="TIME", dest="duration", type=checked(parse_duration), help="until then: 30m, 2h, 1d"
+                "--for", metavar="TIME", dest="duration", type=checked(read_time), help="until then: 30m, 2h, 1d"
             )
             parser.add_argument(
                 "--force", action="store_true", help="even if it is the last healthy member of its pool"
@@ -94,7 +103,7 @@ def _word(
         parser.add_argument("members", metavar="MEMBER", nargs="+", help=WHOM)
     parser.add_argument("--reason", metavar="TEXT", default="", help="for the log, `status` and your colleagues")
     parser.add_argument(
-        "--for", metavar="TIME", dest="duration", type=checked(parse_duration), required=needs_end,
+        "--for", metavar="TIME", dest="duration", type=checked(read_time), required=needs_end,
         help="until then: 30m, 2h, 1d",
     )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="even if it takes the last healthy member of its pool")
@@ -113,9 +122,7 @@ def _hold(add: Add, checked: Checked) -> None:
     )  # fmt: skip
     hold.add_argument("pools", metavar="POOL", nargs="*", help="only these (default: all pools)")
     hold.add_argument("--release", action="store_true", help="end it")
-    hold.add_argument(
-        "--for", metavar="TIME", dest="duration", type=checked(parse_duration), help="until then: 30m, 2h"
-    )
+    hold.add_argument("--for", metavar="TIME", dest="duration", type=checked(read_time), help="until then: 30m, 2h")
     hold.add_argument("--reason", metavar="TEXT", default="", help="for the log, `status` and your colleagues")
 
 
@@ -142,9 +149,7 @@ def _drill(add: Add, checked: Checked) -> None:
         talks=True,
     )  # fmt: skip
     drill.add_argument("pool", metavar="POOL", help="the pool to rehearse with")
-    drill.add_argument(
-        "--for", metavar="TIME", dest="duration", type=checked(parse_duration), required=True, help="30s, 5m"
-    )
+    drill.add_argument("--for", metavar="TIME", dest="duration", type=checked(read_time), required=True, help="30s, 5m")
     drill.add_argument("--member", metavar="MEMBER", action="append", default=[], help="take these out instead")
     drill.add_argument("--reason", metavar="TEXT", default="", help="for the log, `status` and your colleagues")
     drill.add_argument("--force", action="store_true", help="even if the pool would be worse off")

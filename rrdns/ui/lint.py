@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rrdns import schedulers, zonefile
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     places = Places()
     loaded = zonefile.load(read.files, read.mtimes, places)
     problems = sorted({*read.problems, *loaded.problems}) if read.files else sorted(read.problems or loaded.problems)
+    problems += unread(str(folder))
     dataset = loaded.dataset if not any(not problem.warning for problem in problems) else None
     hold = float(settings.get("isolation_hold", DEFAULTS.isolation_hold))
     if dataset is not None:
@@ -47,6 +49,16 @@ def run(args: argparse.Namespace) -> int:
     if not read.files and read.problems:
         return USAGE
     return PROBLEMS if dataset is None or broken or (args.strict and problems) else FINE
+
+
+def unread(folder: str) -> list[Problem]:
+    """Files that look like ours by a name that is not."""
+    text = "is not read: only files whose names end in .yaml are; rename it"
+    try:
+        names = sorted(path.name for path in Path(folder).glob("*.yml") if not path.name.startswith("."))
+    except OSError:
+        return []  # that has been said already
+    return [Problem(Place(f"{folder}/{name}"), "", text, warning=True) for name in names]
 
 
 def lacking(dataset: DataSet, folder: str) -> list[Problem]:
@@ -78,11 +90,13 @@ def summary(problems: list[Problem], dataset: DataSet | None) -> Cell:
     warnings = f", {plural(len(problems) - bad, 'warning')}" if len(problems) > bad else ""
     if dataset is None:
         return f"{plural(bad, 'problem')}{warnings}: this would not be served", "bold red"
+    hosts = {host for pool in dataset.pools.values() for one in pool.members for host in one.hosts}
     counted = ", ".join(
         (
             plural(len(dataset.zones), "zone"),
             plural(len(dataset.pools), "pool"),
             plural(sum(len(pool.members) for pool in dataset.pools.values()), "member"),
+            *([f"{plural(len(hosts), 'host name')} resolved at run time"] if hosts else []),
             plural(len(dataset.checks), "check"),
             *([plural(len(dataset.directors), "director")] if dataset.directors else []),
         )
@@ -152,10 +166,12 @@ def _services(dataset: DataSet) -> Iterator[tuple[Service, Pool]]:
 def _words(service: Service, pool: Pool, found: Budget | None) -> str:
     if found is None:
         return "no check, so a dead host is answered until someone drains it"
-    if len(pool.members) == 1 and not doubts.helped(pool):
+    if len(pool.members) == 1 and not pool.members[0].hosts and not doubts.helped(pool):
         return "one member only, so there is nobody to fail over to"
     check = found.check
     more = f", then {check.fall - 1} more" if check.fall > 1 else ""
+    fence = pool.before_promote
+    more += f"; up to {fence.timeout:g} s for {fence.argv[0]}, if it succeeds" if fence else ""
     return (
         f"a dead host is out of our answers after {found.gone:.1f} s at most, and out of caches after "
         f"{found.worst:.1f} s at most (check {check.name}: first failure within {found.first:.1f} s{more}; "

@@ -145,7 +145,7 @@ def _addressed(refs: Sequence[Ref]) -> list[Json]:
 
 
 def member_cells(row: MemberRow, name: str) -> list[Cell]:
-    address = row.addresses[0].address if row.addresses else ""
+    address = row.addresses[0].address if row.addresses else " ".join(row.names)
     if len(row.addresses) > 1:
         address += f" +{len(row.addresses) - 1}"
     return [

@@ -188,7 +188,7 @@ def _rules(pool: Json) -> str:
 
 def _followed(following: Json) -> str:
     every = [
-        f"{clean(one.get('director', '?'))}{' ' + clean(one['part']) if one.get('part') else ''}"
+        f"{clean(one.get('director', '?'))}{' ' + clean(one['part']) if one.get('part') else ''}{_mastery(one)}"
         for one in following.get("follows", ())
     ]
     words = [", ".join(every)]
@@ -199,6 +199,15 @@ def _followed(following: Json) -> str:
     if following.get("waiting"):
         words.append(f"waits for {', '.join(clean(one) for one in following['waiting'])}")
     return "; ".join(words)
+
+
+def _mastery(one: Json) -> str:
+    """Who says whether the director is the master for this part, and what."""
+    if not one.get("herald"):
+        return ""
+    master = one.get("master")
+    said = "master" if master else "not the master" if master is False else "nobody says who is the master"
+    return f" ({said}, by {clean(one['herald'])})"
 
 
 def _overrides(scene: Scene, name: str, width: int, most: int) -> list[Line]:

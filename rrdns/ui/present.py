@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrdns.texts import clean, clock, duration, plural, rate
-from rrdns.ui import fairness, schemes
+from rrdns.ui import fairness, name_rows, schemes
 from rrdns.ui.console import ALARM, WARN, Cell, state_style
 from rrdns.ui.director_rows import DirectorRow as DirectorRow
 from rrdns.ui.director_rows import directors as directors
@@ -47,6 +47,8 @@ class MemberRow:
     override: str
     counter: str
     addresses: tuple[AddressRow, ...]
+    names: tuple[str, ...] = ()
+    """The host names it is given by."""
     wanted: float | None = None
     answered: float | None = None
     connected: float | None = None
@@ -119,6 +121,7 @@ def _member(pool: str, name: str, member: Json, serving: set[str]) -> MemberRow:
             "",
         ),
         addresses,
+        tuple(clean(one) for one in member.get("names") or ()),
         member.get("wanted"),
         member.get("answered"),
         member.get("connected"),
@@ -220,6 +223,12 @@ def alarms(status: Json) -> Iterator[Cell]:
     store = status.get("store", {})
     if store.get("state") not in (None, "ok"):
         yield f"in force, NOT saved: {clean(store.get('why', 'the state folder cannot be written'))}", ALARM
+    journal = status.get("journal", {})
+    if journal.get("state") == "failing":
+        now, age = status.get("time") or 0.0, journal.get("since")
+        since = f" since {clock(now - age, now)} ({duration(age)})" if age is not None else ""
+        text = f"inputs are NOT journaled{since}: {clean(journal.get('why', ''))}"
+        yield f"{text}; replay and explain --at will have a hole there", WARN
     isolation = status.get("isolation", {})
     if isolation.get("held"):
         left = f" (for {duration(isolation['left'])} more)" if isolation.get("left") is not None else ""
@@ -229,6 +238,8 @@ def alarms(status: Json) -> Iterator[Cell]:
         if row.state in ("stale", "fault"):
             holds = "its last word has no vote any more" if row.state == "stale" else "its last word holds"
             yield f"director {row.name} {row.state}: {row.reason}" + (f"; {holds}" if row.age is not None else ""), WARN
+    for text in name_rows.troubles(status):
+        yield text, WARN
     yield from fairness.unbalanced(status)
     for name, pool in status.get("pools", {}).items():
         if pool.get("state") in ("down", "panic"):

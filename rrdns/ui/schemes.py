@@ -37,9 +37,23 @@ def _words(pool: Json) -> Iterator[str]:
         yield f"hosts return in {duration(pool['due'])}"
     elif pool.get("waits"):
         yield "hosts are well and wait for rrdns failback"
+    if pool.get("promotion"):
+        yield _promotion(pool["promotion"])
     for how in ("backup", "partner", "fallback"):
         if pool.get(how) and pool.get("from_pool") != pool[how]:
             yield f"{how} {clean(pool[how])}"
+
+
+def _promotion(one: Json) -> str:
+    """`failover to db2 blocked: /sbin/fence exited 1; tried again in 8 s (try 3)`."""
+    who = ", ".join(clean(name) for name in one.get("coming", ())[:SHOWN])
+    words = f"{clean(one.get('reason', ''))} to {who} {clean(one.get('state', ''))}: "
+    if one.get("again") is not None:
+        words += f"{clean(one.get('why', ''))}; tried again in {duration(one['again'])}"
+    else:
+        words += f"{clean(one.get('command', ''))} runs"
+    tries = one.get("tries", 1)
+    return words + (f" (try {tries})" if tries > 1 else "")
 
 
 def share(pool: Json, who: str) -> float:

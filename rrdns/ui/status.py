@@ -7,8 +7,8 @@ import json
 import sys
 from collections.abc import Iterator
 
-from rrdns.texts import clean, count, duration, percent, rate
-from rrdns.ui import fairness, present, schemes, signs
+from rrdns.texts import clean, count, duration, percent, plural, rate
+from rrdns.ui import fairness, name_rows, present, schemes, signs
 from rrdns.ui.client import Client, Unreachable
 from rrdns.ui.console import ALARM, TITLE, WEAK, Cell, Column, Line, out, state_style, styled, table, write
 from rrdns.ui.present import Json
@@ -107,11 +107,23 @@ def page(status: Json, width: int) -> Iterator[Line]:
         yield styled("")
     for director in present.directors(status):
         yield styled(("director ", WEAK), (director.state, state_style(director.state)), f" {director.phrase}")
+    yield from _names(status)
     yield from _sinks(status)
     yield from _notes(status)
     zones = status.get("zones", {})
     listed = ", ".join(f"{clean(name)} (serial {zone.get('serial')})" for name, zone in list(zones.items())[:MANY])
     yield styled(("zones: ", WEAK), listed + (f" and {len(zones) - MANY} more" if len(zones) > MANY else ""))
+
+
+def _names(status: Json) -> Iterator[Line]:
+    """Host names of members; those in trouble first, of many only them."""
+    rows = sorted(name_rows.names(status), key=lambda row: row.state == "up")
+    troubled = sum(row.state != "up" or bool(row.notes) for row in rows)
+    shown = rows[: max(MANY, min(troubled, 5 * MANY))]
+    for row in shown:
+        yield styled(("name ", WEAK), (row.state, state_style(row.state)), f" {row.phrase}")
+    if len(rows) > len(shown):
+        yield styled((f"and {plural(len(rows) - len(shown), 'more host name')}", WEAK))
 
 
 def _sinks(status: Json) -> Iterator[Line]:
@@ -175,7 +187,7 @@ def _member_cells(row: present.MemberRow, metered: bool) -> Iterator[list[Cell]]
     connected shares."""
     shares: list[Cell] = [(fairness.share_text(one), "") for one in (row.wanted, row.answered, row.connected)]
     one = row.addresses[0] if len(row.addresses) == 1 else None
-    address = one.address if one else f"{len(row.addresses)} addresses"
+    address = one.address if one else f"{len(row.addresses)} addresses" if row.addresses else " ".join(row.names)
     yield [
         (row.path, ""),
         (address, ""),

@@ -1,11 +1,14 @@
-"""Two pages of `rrdns top`: what directors say, and what happened. Pure. Must not know: the frame around, keys."""
+"""Two pages of `rrdns top`: what directors say (and host names, which tell addresses), and what happened. Pure.
+
+Must not know: the frame around, keys.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from rrdns.texts import clean, duration
-from rrdns.ui import present
+from rrdns.ui import name_rows, present
 from rrdns.ui.choosing import chosen_events
 from rrdns.ui.console import Cell, Column, Line, state_style, styled
 from rrdns.ui.panes import Listing, shared
@@ -42,7 +45,7 @@ EVENTS = (Column("EVENTS"), Column("WHAT", least=14), Column("CHANGE"), Column("
 def draw_directors(scene: Scene, view: View, width: int, height: int) -> tuple[list[Line], View]:
     """Below the directors: the members of whom the one under the cursor speaks, and what it says."""
     rows = _chosen(scene, view)
-    facts = scene.status.get("directors", {})
+    facts = {**scene.status.get("directors", {}), **scene.status.get("names", {})}
     directors = Listing(
         "directors",
         DIRECTORS,
@@ -50,16 +53,16 @@ def draw_directors(scene: Scene, view: View, width: int, height: int) -> tuple[l
         lambda row: _director_cells(row, facts.get(row.name, {})),
         lambda row: _first_pool(facts.get(row.name, {})),
         (max((row.name for row in rows), key=len, default=""),),
-        "no director is configured: pools' members come from the zone files",
+        "no director is configured, and no host name: pools' members come from the zone files",
     )
     at = max(0, min(view.at.get("directors", 0), len(rows) - 1))
     name = rows[at].name if rows else ""
-    told = [ref for ref in scene.refs if name and clean((ref.facts.get("director") or {}).get("name")) == name]
+    told = [ref for ref in scene.refs if name and name in _speakers(ref)]
     listing = Listing(
         "told",
         TOLD,
         told,
-        _told_cells,
+        lambda ref: _told_cells(ref, name),
         lambda ref: ref.pool,
         (clean(max((ref.path for ref in told), key=len, default="")), "disabled"),
         f"{name or 'nobody'} speaks of no member",
@@ -71,12 +74,26 @@ def draw_directors(scene: Scene, view: View, width: int, height: int) -> tuple[l
     return lines, replace(view, under=directors.under(view) or listing.under(view))
 
 
+def _speakers(ref: Ref) -> set[str]:
+    """Who speaks of a member: its director, and its host names."""
+    voice = ref.facts.get("director") or {}
+    return {clean(one) for one in (voice.get("name") or "", *(ref.facts.get("names") or ())) if one}
+
+
 def _chosen(scene: Scene, view: View) -> list[DirectorRow]:
     wanted = view.filter.lower()
     return [
         row
-        for row in present.directors(scene.status)
+        for row in [*present.directors(scene.status), *_as_directors(scene.status)]
         if (not view.problems or row.state != "up") and (not wanted or wanted in f"{row.phrase} {row.state}".lower())
+    ]
+
+
+def _as_directors(status: Json) -> list[DirectorRow]:
+    """Host names tell who is behind them, as directors do."""
+    return [
+        DirectorRow(one.name, "host name", one.state, one.age, None, len(one.addresses), one.reason)
+        for one in name_rows.names(status)
     ]
 
 
@@ -93,14 +110,20 @@ def _director_cells(row: DirectorRow, one: Json) -> list[Cell]:
         (f"{duration(row.age)} ago" if row.age is not None else "never", "" if row.age is not None else "yellow"),
         (duration(row.took) if row.took is not None else "", ""),
         (str(row.servers), ""),
-        ({True: "master", False: "backup"}.get(master, "") if isinstance(master, bool) else clean(master or ""), ""),
+        (
+            row.instances or (("master" if master else "backup") if isinstance(master, bool) else clean(master or "")),
+            "",
+        ),
         (", ".join(clean(pool) for pool in one.get("pools", ())), ""),
         (row.reason, ""),
     ]
 
 
-def _told_cells(ref: Ref) -> list[Cell]:
+def _told_cells(ref: Ref, by: str) -> list[Cell]:
     voice = ref.facts.get("director") or {}
+    named = (ref.facts.get("names") or {}).get(by)
+    if named is not None:
+        voice = {**named, "word": named.get("state", "?"), "why": " ".join(named.get("addresses", ()))}
     word = clean(voice.get("word", "?"))
     numbers = [voice.get(one) for one in ("weight", "active", "inactive")]
     weight, active, inactive = ("" if one is None else f"{one:g}" for one in numbers)

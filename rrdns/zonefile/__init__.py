@@ -4,6 +4,7 @@
 
     yaml_nodes  scalars  syntax        text -> plain values that know where they stand (the only one to import yaml)
     records  owners  special_records   one zone file -> drafts.ZoneDraft (values through rdata.encode)
+    member_names                       members given by host name
     hints                              SVCB and HTTPS records whose address hints come from a pool
     pools  directors  readers          one pools file -> checks, directors, pools
     failover                           schemes, and what must hold between pools

@@ -11,6 +11,7 @@ tell all problems. What a changed file can touch:
 | a record that answers from a pool                | the pool is                                                |
 | a pool in place that names others for failover   | one of them is                                             |
 | "nobody uses this", references to checks ...     | always looked at anew, for all pools files                 |
+| a member's host name that leads to a POOL        | likewise, wherever the pool stands                         |
 
 Zones that are only looked up are taken from the data set that is known. Must not know: where files are.
 """
@@ -76,6 +77,7 @@ class _Again:
         shelf, zones = self.shelf(), _Zones(self)
         judge_targets(zones, list(self.drafts.values()))
         references.judge_references(self.drafts.values(), shelf)
+        references.judge_names(zones, shelf)
         self.must_be_sound()
         used = frozenset().union(*(note.used for note in self.notes.values()))
         references.judge_use(list(self.drafts.values()), shelf, used)

@@ -80,6 +80,8 @@ _SYNONYMS = {
     "ip": "address",
     "addr": "address",
     "addresses": "address",
+    "host": "address",
+    "hostname": "address",
     "target": "value",
     "data": "value",
     "servers": "members",

@@ -65,6 +65,7 @@ def load_known(
     own = {file: tuple(out.found) for file, out in outs.items() if is_pools_file(file)}
     judge_targets(drafts)
     references.judge_references(drafts.values(), shelf)
+    references.judge_names(drafts, shelf)
     failed = any(out.failed for out in outs.values())
     if not failed:
         references.judge_use(list(drafts.values()), shelf)

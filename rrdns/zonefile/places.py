@@ -29,13 +29,16 @@ class Spotted:
 
 @dataclass(slots=True)
 class Places:
-    """`services` and `budgets` by owner name, `sets` by owner name and type, `pools` by name."""
+    """`services` and `budgets` by owner name, `sets` by owner name and type, `pools` and `capacities` by name, `links`
+    by pool and how it names another: backup | partner | fallback."""
 
     services: dict[bytes, Spotted] = field(default_factory=dict)
     budgets: dict[bytes, Spotted] = field(default_factory=dict)
     sets: dict[tuple[bytes, int], Spotted] = field(default_factory=dict)
     pools: dict[str, Spotted] = field(default_factory=dict)
     zones: dict[bytes, Spotted] = field(default_factory=dict)
+    capacities: dict[str, Spotted] = field(default_factory=dict)
+    links: dict[tuple[str, str], Spotted] = field(default_factory=dict)
 
     def fill(self, drafts: Iterable[ZoneDraft], shelf: Shelf) -> None:
         for draft in drafts:
@@ -48,3 +51,6 @@ class Places:
                     self.sets[owner, rtype] = Spotted(draft.out.place(each.spot), each.path)
         for pool, entry in shelf.pools.items():
             self.pools[pool] = Spotted(entry.place, f"pools.{pool}")
+            self.capacities[pool] = Spotted(entry.out.place(entry.capacity_spot), f"pools.{pool}.capacity")
+            for ref in entry.pool_refs:
+                self.links[pool, ref.how] = Spotted(entry.out.place(ref.spot), ref.path)

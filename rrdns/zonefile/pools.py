@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rrdns.model import Check, Member, Place, Pool, WhenDown
-from rrdns.zonefile import directors, failover, later, readers, shapes
+from rrdns.zonefile import director_vips, directors, failover, later, member_names, readers, shapes
 from rrdns.zonefile.checks import read_check
 from rrdns.zonefile.complaints import Complaints, Spot, did_you_mean
 from rrdns.zonefile.directors import DirectorEntry, DirectorRef
@@ -41,6 +41,8 @@ class PoolEntry:
     check_refs: tuple[tuple[str, Spot, str], ...] = ()
     director_refs: tuple[DirectorRef, ...] = ()
     pool_refs: tuple[PoolRef, ...] = ()
+    name_refs: tuple[member_names.Ref, ...] = ()
+    capacity_spot: Spot = (0, 0)
 
 
 @dataclass(slots=True)
@@ -146,6 +148,8 @@ def pool_entry(
     elif not following:
         out.problem(spot, path, "has neither members: nor director: (which then says who they are)")
         return faulty
+    else:
+        members = director_vips.members(following)
     pool = Pool(
         name=name,
         members=members,
@@ -165,12 +169,14 @@ def pool_entry(
         capacity=model.capacity,
         failover=rule,
         fallback=model.fallback or "",
+        before_promote=model.before_promote,
     )
     directors.question(pool, model.weight_from, body, path, out)
     _question_balance(pool, body, path, out)
     _question_pool(pool, body, path, out)
     failover.question(pool, body, path, out)
-    return PoolEntry(pool, out.place(spot), out, refs, director_refs, tuple(pool_refs))
+    names = member_names.refs(body, path) if any(one.hosts for one in members) else ()
+    return PoolEntry(pool, out.place(spot), out, refs, director_refs, tuple(pool_refs), names, body.at("capacity"))
 
 
 def _check_refs(body: Map, path: str) -> Iterator[tuple[str, Spot, str]]:
@@ -198,18 +204,24 @@ def _members(
     for index, (name, one) in enumerate(listed):
         where = f"{path}.members.{index if isinstance(holder, Seq) else name}"
         spot = holder.spots[index] if isinstance(holder, Seq) else holder.at(name)
-        name = name or one.address[0]
+        name = name or member_names.called(one.address[0])
         if name in members:
             out.problem(spot, where, f"the name {name} is taken by another member of this pool")
             sound = False
         for address in one.address:
             if address in owners:
-                whose = "twice here" if owners[address] == name else f"{owners[address]}'s address too"
-                out.problem(spot, where, f"{address} is {whose}: an address belongs to one member of a pool")
+                what = "a name" if member_names.is_name(address) else "an address"
+                whose = "twice here" if owners[address] == name else f"{owners[address]}'s {what.split()[1]} too"
+                out.problem(spot, where, f"{address} is {whose}: {what} belongs to one member of a pool")
                 sound = False
             owners[address] = name
         members[name] = Member(
-            name, tuple(one.address), one.weight, one.priority, tuple(dict.fromkeys(one.labels or ()))
+            name,
+            tuple([text for text in one.address if not member_names.is_name(text)]),
+            one.weight,
+            one.priority,
+            tuple(dict.fromkeys(one.labels or ())),
+            tuple([text for text in one.address if member_names.is_name(text)]),
         )
     return tuple(members.values()) if sound else ()
 

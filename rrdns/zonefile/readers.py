@@ -11,7 +11,6 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from rrdns.zonefile import later
 from rrdns.zonefile.complaints import did_you_mean
 from rrdns.zonefile.scalars import show, written
 
@@ -119,9 +118,6 @@ def scheduler(value: object) -> str:
     return choice(value, SCHEDULERS)
 
 
-_HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
-
-
 def address(value: object) -> str:
     """An IP address a host can have, in canonical text."""
     if isinstance(value, dict) and len(value) == 1 and ":" in str(*value) and None in value.values():
@@ -131,8 +127,6 @@ def address(value: object) -> str:
     try:
         found = ipaddress.ip_address(value)
     except ValueError:
-        if _HOST_NAME.fullmatch(value):
-            raise ValueError(f"{later.comes_later(later.MEMBER_NAMES)}: write the address of {value}") from None
         raise ValueError(f"{show(value)} is not an IPv4 or IPv6 address") from None
     if isinstance(found, ipaddress.IPv6Address):
         if found.scope_id:

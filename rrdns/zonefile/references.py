@@ -6,11 +6,11 @@ Also the warnings that need both ends: what nobody uses, weights that can't show
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from rrdns import wire
 from rrdns.model import Check, Director, Hinted, Hints, Pool, RRset, Service
-from rrdns.zonefile import directors, failover, hints
+from rrdns.zonefile import directors, failover, hints, member_names
 from rrdns.zonefile.complaints import did_you_mean
 from rrdns.zonefile.drafts import ServiceDraft, SetDraft, ZoneDraft
 from rrdns.zonefile.pools import LOADED, Shelf, degrades
@@ -70,6 +70,13 @@ def _judge_failover(shelf: Shelf) -> None:
             refs[of] = entry.out, tuple(known)
     for out, spot, path, message in failover.judge(refs, {name: entry.pool for name, entry in shelf.pools.items()}):
         out.problem(spot, path, message)
+
+
+def judge_names(drafts: Mapping[bytes, ZoneDraft], shelf: Shelf) -> None:
+    """Members' host names that lead back to a POOL of ours."""
+    named = [(pool, entry.name_refs) for pool, entry in shelf.pools.items() if entry.name_refs]
+    for pool, (why, spot, path) in member_names.judge(drafts, named) if named else ():
+        shelf.pools[pool].out.problem(spot, path, why)
 
 
 def _hint(name: str, kind: str, names: Collection[str], hints: dict[str, str]) -> str:

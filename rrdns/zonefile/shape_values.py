@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-from rrdns.zonefile import readers
+from rrdns.zonefile import member_names, readers
 
 __all__ = [
     "Address",
@@ -35,6 +35,7 @@ __all__ = [
     "Discriminator",
     "ErrorDetails",
     "Field",
+    "HostOrAddress",
     "Model",
     "Name",
     "Port",
@@ -96,6 +97,7 @@ def many(kind: Any) -> BeforeValidator:
 
 Name = Annotated[str, text(readers.name)]
 Address = Annotated[str, Reads(readers.address, type="string")]
+HostOrAddress = Annotated[str, Reads(member_names.read, type="string")]
 Status = Annotated[tuple[int, int], Reads(readers.statuses, type=["integer", "string"])]
 Ttl = Annotated[int, Reads(readers.ttl, type=["integer", "string"], minimum=0, maximum=readers.MAX_TTL)]
 Port = Annotated[int, whole(1, 65535)]

@@ -13,16 +13,16 @@ from rrdns.zonefile import readers
 from rrdns.zonefile.check_shapes import AnyCheck
 from rrdns.zonefile.complaints import unknown_key
 from rrdns.zonefile.director_shapes import FOLLOW_SHAPE, AnyDirector
-from rrdns.zonefile.failover_shapes import AnyFailover, Quorum
+from rrdns.zonefile.failover_shapes import AnyFailover, BeforePromote, Quorum
 from rrdns.zonefile.scalars import show
 from rrdns.zonefile.shape_values import (
-    Address,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
     ErrorDetails,
     Field,
+    HostOrAddress,
     Model,
     Name,
     Reads,
@@ -53,7 +53,7 @@ def _as_it_is(value: object) -> object:
 
 
 _NAMES = BeforeValidator(readers.as_list, json_schema_input_type=str | list[str])
-_ADDRESSES = BeforeValidator(readers.as_list, json_schema_input_type=Address | list[Address])
+_ADDRESSES = BeforeValidator(readers.as_list, json_schema_input_type=HostOrAddress | list[HostOrAddress])
 
 # ---------------------------------------------------------------- members, pools, POOL records
 
@@ -64,7 +64,9 @@ _Follow = Annotated[Any, Reads(_as_it_is, **FOLLOW_SHAPE)]
 class NamedMember(Model):
     """A member written as `name: address` or `name: {address: ..., weight: ...}`."""
 
-    address: Annotated[list[Address], Field(min_length=1), _ADDRESSES]
+    address: Annotated[list[HostOrAddress], Field(min_length=1), _ADDRESSES] = Field(
+        description="an IP address, or a host name with its final dot, which is then followed in DNS; or a list"
+    )
     weight: Annotated[int, _whole(0, 65535)] = Field(1, description="share of the answers; 0 is drained")
     priority: Annotated[int, _whole(1, 65535)] = Field(1, description="tier for failover, lowest first")
     labels: Annotated[list[Name] | None, _NAMES] = Field(
@@ -87,8 +89,10 @@ def _members_kind(value: Any) -> str | None:
     return "<map>" if isinstance(value, dict) else "<list>" if isinstance(value, list) else None
 
 
-_Named = Annotated[NamedMember, BeforeValidator(_member, json_schema_input_type=NamedMember | Address | list[Address])]
-_Listed = Annotated[ListedMember, BeforeValidator(_member, json_schema_input_type=ListedMember | Address)]
+_Named = Annotated[
+    NamedMember, BeforeValidator(_member, json_schema_input_type=NamedMember | HostOrAddress | list[HostOrAddress])
+]
+_Listed = Annotated[ListedMember, BeforeValidator(_member, json_schema_input_type=ListedMember | HostOrAddress)]
 Members = Annotated[
     Annotated[dict[Name, _Named], Tag("<map>")] | Annotated[list[_Listed], Tag("<list>")],
     Discriminator(
@@ -127,11 +131,14 @@ class _PoolBody(Model):
     )
     failover: AnyFailover = Field(None, description="who serves and who stands by, and who helps out")
     fallback: Name | None = Field(None, description="the pool whose hosts serve when these are below quorum")
+    before_promote: BeforePromote = Field(
+        None, description="a program that must exit 0 before others take over: [program, argument] (fencing)"
+    )
     panic: Annotated[float | None, Reads(readers.ratio, type=["number", "string"])] = Field(
         None, description="serve all when less than this share of the weight is available"
     )
     capacity: Annotated[int, _whole(0, 1 << 31)] = Field(
-        0, description="the weight it takes to carry the pool's load at its busiest (for rrdns whatif); 0: not told"
+        0, description="the weight it takes to carry the pool's load at its busiest (rrdns whatif, check); 0: not told"
     )
     families: Annotated[str, _words("all", "any")] = Field(
         "all", description="all: a host counts when each of its addresses is up"
