@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from small_roster import APEX, BAD, GOOD, name, started, told, zone
+
 from rrdns import wire
 from rrdns.answers import key
 from rrdns.control.standings import standings_of, standings_text
@@ -18,7 +20,6 @@ from rrdns.model import (
     Service,
 )
 from rrdns.roster.roster import Roster
-from tests.small_roster import APEX, BAD, GOOD, name, started, told, zone
 
 ONE = Check("one", "http", 80, HttpProbe(), interval=5.0, fall=1, rise=1)
 FENCE = Fence(("/sbin/fence", "now"), 10.0)

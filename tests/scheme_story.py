@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any
 
+from answers_seen import Recorder, Seen
+from host_processes import Hosts
+from live import Server, free_port, serve, wait_for
+from notices_told import Told, of_json, of_mail
+from notify_sinks import HttpSink, MailSink
+from real_exim import Exim
+from scheme_orders import SCHEMES, Rest, files, outcome
+
 from rrdns.control import journal_reading
 from rrdns.recorded import Recording
 from rrdns.ui.client import Client
-from tests.answers_seen import Recorder, Seen
-from tests.host_processes import Hosts
-from tests.live import Server, free_port, serve, wait_for
-from tests.notices_told import Told, of_json, of_mail
-from tests.notify_sinks import HttpSink, MailSink
-from tests.real_exim import Exim
-from tests.scheme_orders import SCHEMES, Rest, files, outcome
 
 DWELL = 1.3  # longer than a failback: what follows in silence is over too
 IN_A_SINK = 4  # lanes that share a mail sink, so that a mail holds every line

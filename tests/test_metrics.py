@@ -15,19 +15,24 @@ from typing import Any
 
 import pytest
 from needs import needs
+from promotion_story import TIERS, Story
 from small_roster import members
 from test_balance import POOL, Scene, carried
 from test_balance import data as scene_data
+from test_names import A1, APP1, APP2, v4
+from test_names import data as named
 
 import rrdns
 from rrdns import model
 from rrdns.control import metrics_port
 from rrdns.control.measures import BOUNDS, KINDS, Measures, kinds, reason_class
-from rrdns.control.metrics import NAMES, _of_balance, text
+from rrdns.control.metrics import NAMES, _of_balance, _of_others, text
 from rrdns.control.metrics_port import MetricsPort
 from rrdns.failover import Selection
 from rrdns.model import Check, Event, Result, Standing, Target
+from rrdns.resolution import Resolution
 from rrdns.roster import succession
+from rrdns.roster.roster import Roster
 
 FOLDER = Path(rrdns.__file__).parent / "dashboards"
 HERE = Path(__file__).parent
@@ -222,6 +227,31 @@ def test_what_the_closed_loop_knows() -> None:
     assert all(0.2 < factor <= 5.0 for factor in found["correction_factor"].values())
     one.take(one.one.load(scene_data(replace(POOL, correct=True, members=members(2))), one.now))
     assert all(set(its) == {"web1", "web2"} for its in balance_rows(one).values())
+
+
+def rows_of(roster: Roster, name: str) -> dict[str, bool]:
+    found: dict[str, list[Any]] = {one: [] for one in NAMES}
+    _of_others(roster, found)
+    return {labels[0]: value for labels, value in found[name]}
+
+
+def test_a_promotion_that_is_blocked_and_one_that_waits() -> None:
+    story = Story(TIERS)
+    story.probe(True, 1, 2)
+    assert rows_of(story.one, "rrdns_promotion_blocked") == {"db": False}
+    story.probe(False, 1)
+    (wanted,) = story.one.promotions
+    assert rows_of(story.one, "rrdns_promotion_blocked") == {"db": False}
+    story.one.promoted("db", wanted.ident, False, "exited 1", story.now)
+    assert rows_of(story.one, "rrdns_promotion_blocked") == {"db": True}
+
+
+def test_a_name_that_can_not_be_resolved() -> None:
+    roster = Roster()
+    roster.load(named(), 1.0)
+    roster.resolved(APP1, v4(A1), 2.0)
+    roster.resolved(APP2, Resolution("SERVFAIL", "SERVFAIL"), 2.0)
+    assert rows_of(roster, "rrdns_name_resolved") == {APP1: True, APP2: False}
 
 
 # ---------------------------------------------------------------- rules and dashboard

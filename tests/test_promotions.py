@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from promotion_story import DB, DB_A, FENCE, REP_A, TIERS, TURNS, Story, both, data, members
+from small_roster import APEX, ttl
 
 from rrdns import fencing, wire
 from rrdns.model import Failover, Fence, Pool, Service, WhenDown
 from rrdns.roster.promoting import PAUSES
 from rrdns.ui import budget
-from tests.promotion_story import DB, DB_A, FENCE, REP_A, TIERS, TURNS, Story, both, data, members
-from tests.small_roster import APEX, ttl
 
 # ------------------------------------------------------------------ one pool
 

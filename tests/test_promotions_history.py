@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from promotion_story import TIERS, TURNS, Story, both, data, members
 
 from rrdns.control.standings import standings_of
 from rrdns.model import Failover
 from rrdns.roster.roster import Roster, UnknownPool
-from tests.promotion_story import TIERS, TURNS, Story, both, data, members
 
 # ------------------------------------------------------------------ operators and files
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.live import serve, wait_for, web_servers
-from tests.needs import needs
-from tests.test_schemes_live import CHECK, ZONE, Scene, pool
+from live import serve, wait_for, web_servers
+from needs import needs
+from test_schemes_live import CHECK, ZONE, Scene, pool
 
 PROGRAM = """#!/bin/sh
 here={here}

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pretend_server import BAD, GOOD, WALL, Live, Outcome, dataset, files, unlike
 
 from rrdns.imagined import all_up
 from rrdns.model import Target
 from rrdns.replay import Player
 from rrdns.roster.roster import Decision
 from rrdns.whatif import Outage, unfold
-from tests.pretend_server import BAD, GOOD, WALL, Live, Outcome, dataset, files, unlike
 
 POOLS = """
 checks:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from small_roster import APEX, BAD, GOOD, name, started, told, ttl, zone
 
 from rrdns import wire
 from rrdns.answers import key
 from rrdns.control.standings import standings_of, standings_text
 from rrdns.model import Check, DataSet, Failover, HttpProbe, Member, Override, Pool, Result, Service, Standing, WhenDown
 from rrdns.roster.roster import Roster, UnknownPool
-from tests.small_roster import APEX, BAD, GOOD, name, started, told, ttl, zone
 
 OTHER = Check("other", "http", 8080, HttpProbe(), interval=5.0, fall=1, rise=1)
 ONE = Check("one", "http", 80, HttpProbe(), interval=5.0, fall=1, rise=1)

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from tests.live import Server, Web, serve, wait_for, web_servers
-from tests.needs import needs
+from live import Server, Web, serve, wait_for, web_servers
+from needs import needs
 
 ZONE = """
 '':

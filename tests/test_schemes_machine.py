@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from small_roster import APEX, BAD, GOOD, name, zone
 
 from rrdns import fencing, wire
 from rrdns.answers import key
@@ -29,7 +30,6 @@ from rrdns.model import (
     WhenDown,
 )
 from rrdns.roster.roster import Decision, Roster, UnknownPool
-from tests.small_roster import APEX, BAD, GOOD, name, zone
 
 CHECKS = {
     one: Check(one, "http", port, HttpProbe(), interval=5.0, fall=fall, rise=fall)

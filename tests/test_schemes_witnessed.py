@@ -10,12 +10,12 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from needs import needs
+from scheme_orders import SCHEMES, orders, telling
+from scheme_story import Lane, Story, play
+from witnesses import Replayed
 
 from tests import witnesses
-from tests.needs import needs
-from tests.scheme_orders import SCHEMES, orders, telling
-from tests.scheme_story import Lane, Story, play
-from tests.witnesses import Replayed
 
 EACH = 3  # orders of each scheme in the quick run
 STEPS = 4

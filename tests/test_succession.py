@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from small_roster import APEX, BAD, CHECK, GOOD, name, zone
+
 from rrdns.model import DataSet, Event, Failover, Member, Pool, Service
 from rrdns.roster.roster import Roster
-from tests.small_roster import APEX, BAD, CHECK, GOOD, name, zone
 
 
 def roster(**pools: Pool) -> Roster:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from small_roster import started
+from test_roster_schemes import ROTATING, SIMPLE, WWW, data, pool, result
 
 from rrdns import wire
 from rrdns.model import Failover
 from rrdns.ui import explain, present, schemes
 from rrdns.ui.console import Line
-from tests.small_roster import started
-from tests.test_roster_schemes import ROTATING, SIMPLE, WWW, data, pool, result
 
 
 def text(lines: list[Line]) -> str:

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from answers_seen import Seen
+from notices_told import Told, about, of_json
+from scheme_story import ZONE, Act, Lane, Story
+
 from rrdns.model import Event
 from rrdns.notify.collector import BURST
 from rrdns.recorded import Recording
 from rrdns.replay import Blind, Player
 from rrdns.roster.roster import Decision, Roster
-from tests.answers_seen import Seen
-from tests.notices_told import Told, about, of_json
-from tests.scheme_story import ZONE, Act, Lane, Story
 
 FLEETING = 2.0  # what stood for less may have been missed by a recorder that did not get the processor
 LATE = 10.0  # nothing is answered for so long after the decision against it

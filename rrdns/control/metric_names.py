@@ -55,6 +55,8 @@ NAMES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "rrdns_director_poll_failures_total": ("counter", ("director", "type"), "Readings that failed."),
     "rrdns_director_poll_duration_seconds": ("gauge", ("director", "type"), "How long the last reading took."),
     "rrdns_director_stale_after_seconds": ("gauge", ("director", "type"), "Age after which its word has no vote."),
+    "rrdns_name_resolved": ("gauge", ("name",), "0: a member's host name can't be resolved; what it last had holds."),
+    "rrdns_promotion_blocked": ("gauge", ("pool",), "1: before_promote has failed, and others do not take over."),
     "rrdns_zone_serial": ("gauge", ("zone",), "Serial of the zone's SOA."),
     "rrdns_config_last_reload_successful": ("gauge", (), "1: the newest files are in force."),
     "rrdns_config_last_reload_timestamp_seconds": ("gauge", (), "When files were last tried, Unix seconds."),

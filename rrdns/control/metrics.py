@@ -155,6 +155,7 @@ class Metrics:
         for name in roster.company.timed:
             for kind in KINDS:
                 rows["rrdns_failover_transitions_total"].append(((name, kind), moves["failover", name, kind]))
+        _of_others(roster, rows)
         self._of_directors(roster, rows)
         self._names = {one.check.name for one in roster.targets().values()}
         return rows
@@ -221,6 +222,16 @@ class Metrics:
         rows["rrdns_worker_up"].append(((worker,), _serves(shared, row)))
         if values["pid"]:
             rows["rrdns_worker_heartbeat_age_seconds"].append(((worker,), max(0.0, shared.age(row))))
+
+
+def _of_others(roster: Roster, rows: Rows) -> None:
+    """What hangs on others: resolvers, and the operator's programs."""
+    for host, one in roster.names.found.items():
+        rows["rrdns_name_resolved"].append(((host,), not one.reason))
+    promotions = roster.company.promotions
+    for pool in promotions.roles:
+        blocked = pool in promotions.waits and promotions.waits[pool].state == "blocked"
+        rows["rrdns_promotion_blocked"].append(((pool,), blocked))
 
 
 def _of_balance(duty: Duty, now: float, rows: Rows) -> None:
