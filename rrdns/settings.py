@@ -21,8 +21,6 @@ class Settings:
     listen: tuple[tuple[str, int], ...] = ()
     workers: int = 0
     """0: one per CPU this process may run on."""
-    socket_affinity: bool = False
-    """A query goes to the worker of the CPU its packet came in on."""
     state: str = ""
     """Directory for what is kept; "none" keeps nothing; empty: default_state()."""
     control: str = ""

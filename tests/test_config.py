@@ -18,7 +18,6 @@ EVERY_KEY = b"""\
 zones: lb
 listen: ['192.0.2.53:53', '[2001:db8::53]', 127.0.0.1:5300]
 workers: 2
-socket_affinity: true
 state: /var/lib/rrdns
 control: run/control.sock
 control_group: root

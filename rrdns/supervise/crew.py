@@ -17,12 +17,11 @@ control's own fate.
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Mapping, Sequence
 
 from rrdns.board import FIRST_WORKER, Board
 from rrdns.log import logger
-from rrdns.supervise import affinity, children, handover, ports, sockets
+from rrdns.supervise import children, handover, ports, sockets
 from rrdns.supervise.children import Child, Post
 from rrdns.supervise.ports import Address, SocketError
 from rrdns.supervise.startup import Place
@@ -59,21 +58,7 @@ class Crew:
             post.waits = True
         for post in self.posts[: self.at_once]:  # the others when it is their turn: nobody reads theirs until then
             post.fill(self.place.addresses)
-        self._set_affinity()
         self.step(now)
-
-    def _set_affinity(self) -> None:
-        """One socket stands for all that share its address, those that come later too."""
-        udp = [sock for sock in self.posts[0].sockets if sock.type == socket.SOCK_DGRAM]
-        cpus = [post.cpu for post in self.posts if post.cpu is not None]
-        if not self.place.settings.socket_affinity:
-            return affinity.loosen(udp)
-        if len(cpus) < len(self.posts):
-            return logger.warning("socket_affinity: there are more workers than CPUs; clients are dealt out by hash")
-        try:
-            affinity.bind(udp, cpus)
-        except OSError as error:
-            logger.warning("socket_affinity: not in this kernel (%s); clients are dealt out by hash", error.strerror)
 
     def step(self, now: float) -> bool:
         """Starts the next workers; False: there are no more."""

@@ -200,7 +200,6 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "zones": _text,
     "listen": _several(listen_address),
     "workers": _whole(0, MAX_WORKERS),
-    "socket_affinity": _flag,
     "state": _text,
     "control": _text,
     "control_group": lambda value: group_name(_text(value)),
