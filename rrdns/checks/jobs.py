@@ -22,12 +22,25 @@ class Place(Enum):
 
 
 class Job:
-    """One target and where it stands. `entry` is the number of its living heap entry; others of it are dead."""
+    """One target and where it stands. `entry` is the number of its living entry in the wheel; others of it are dead."""
 
-    __slots__ = ("again", "asleep", "begun", "bunched", "due", "entry", "gone", "place", "target", "task")
+    __slots__ = (
+        "again",
+        "asleep",
+        "begun",
+        "bunched",
+        "due",
+        "entry",
+        "gone",
+        "place",
+        "runs_command",
+        "target",
+        "task",
+    )
 
     def __init__(self, target: Target, due: float) -> None:
         self.target = target
+        self.runs_command = isinstance(target.check.probe, CommandProbe)  # of one key always the same
         self.due = due
         self.begun = 0.0
         self.place = Place.WAITING
@@ -37,10 +50,6 @@ class Job:
         self.again = False  # to be asked once more when it ends
         self.gone = False
         self.task: asyncio.Task[Result] | None = None
-
-    @property
-    def runs_command(self) -> bool:
-        return isinstance(self.target.check.probe, CommandProbe)
 
 
 class Lane:
