@@ -36,7 +36,7 @@ from dataclasses import replace
 
 from rrdns.failover import Selection, Serving
 from rrdns.hosts import Host
-from rrdns.model import Member, Pool, Standing
+from rrdns.model import ABSENT, Member, Pool, Standing
 from rrdns.substitutes import lenders
 
 Roles = Mapping[str, str]
@@ -44,7 +44,6 @@ Roles = Mapping[str, str]
 
 Who = frozenset[str]
 NOBODY: Who = frozenset()
-ABSENT = "absent"
 STAYS = "stays in the answers until others are promoted"
 
 

@@ -335,6 +335,10 @@ class Override:
     until_wall: float | None = None
 
 
+ABSENT = "absent"
+"""The state, in words, of what was not there before, or is there no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One transition. `subject`: target | member | pool | failover | service | director | name | addresses | balance |

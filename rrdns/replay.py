@@ -28,8 +28,7 @@ from rrdns.knowledge import standings_of
 from rrdns.model import DataSet, Event, Health, Override, Standing
 from rrdns.polled import Polls
 from rrdns.recorded import Input, Recording, Session
-from rrdns.rehearsing import Blind as Blind
-from rrdns.rehearsing import Rehearsal, Watch
+from rrdns.rehearsing import Blind, Rehearsal, Watch
 from rrdns.resolution import Resolution
 from rrdns.retold import Cursor, Likeness, like, stands
 from rrdns.roster import frozen, overriding

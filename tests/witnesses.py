@@ -18,7 +18,8 @@ from scheme_story import ZONE, Act, Lane, Story
 from rrdns.model import Event
 from rrdns.notify.collector import BURST
 from rrdns.recorded import Recording
-from rrdns.replay import Blind, Player
+from rrdns.rehearsing import Blind
+from rrdns.replay import Player
 from rrdns.roster.roster import Decision, Roster
 
 FLEETING = 2.0  # what stood for less may have been missed by a recorder that did not get the processor

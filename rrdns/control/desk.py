@@ -23,7 +23,6 @@ from rrdns.control.looks import Looks
 from rrdns.control.publisher import Publisher
 from rrdns.control.reports import ReportJournal
 from rrdns.control.store import Store
-from rrdns.control.telling import FOLLOWED as FOLLOWED
 from rrdns.control.telling import Telling
 from rrdns.counted import CountJournal
 from rrdns.knowledge import standings_told

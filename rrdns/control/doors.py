@@ -15,12 +15,13 @@ from rrdns.audit import facts
 from rrdns.audit.asking import ask_all
 from rrdns.control import overview
 from rrdns.control.clock import Clock
-from rrdns.control.desk import FOLLOWED, Desk, Objection
+from rrdns.control.desk import Desk, Objection
 from rrdns.control.events import Events
 from rrdns.control.outward import Outward
 from rrdns.control.overview import Overview
 from rrdns.control.requests import Refused
 from rrdns.control.store import Store
+from rrdns.control.telling import FOLLOWED
 from rrdns.roster import whom
 from rrdns.roster.company import UnknownPool
 from rrdns.roster.overriding import UnknownMember

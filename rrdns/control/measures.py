@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from rrdns.model import Event, Result, Target
+from rrdns.model import ABSENT, Event, Result, Target
 from rrdns.roster.succession import OWN
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-ABSENT = "absent"
 
 # Reasons are texts for people, as many as there are hosts; a label needs few values. The first that fits counts.
 _REASONS = (

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rrdns.model import ABSENT
+
 Key = tuple[str, str]
 """Subject and name: what a notice is about."""
 
@@ -95,7 +97,7 @@ def severity(subject: str, word: str) -> str:
     info: of a subject whose words are neither good nor bad."""
     if subject in STATELESS:
         return INFO
-    if word == "absent":
+    if word == ABSENT:
         return ASIDE
     return _SEVERITIES.get(subject, {}).get(word, FINE)
 

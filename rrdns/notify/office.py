@@ -18,7 +18,7 @@ from typing import Any
 
 from rrdns import log
 from rrdns.control.clock import Clock
-from rrdns.model import Event
+from rrdns.model import ABSENT, Event
 from rrdns.notify.apart import Failed
 from rrdns.notify.collector import Collector
 from rrdns.notify.notices import Key, Notice, is_beginning, is_news
@@ -112,7 +112,7 @@ class Office:
             self._outbox.keep_told(post.sink.name, told, post.collector.told)
             told = dict(post.collector.told)
             for key in {*(key for key in told if key[0] in subjects), *picture}:
-                word, why = picture.get(key, ("absent", "it is there no more"))
+                word, why = picture.get(key, (ABSENT, "it is there no more"))
                 last = told[key].after if key in told else None
                 notice = Notice(now.wall, *key, last or _WELL.get(key[0], "ok"), clean(word), clean(why))
                 if is_news(last, notice) and post.sink.wants(notice):

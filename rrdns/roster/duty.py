@@ -14,11 +14,10 @@ from functools import lru_cache
 from rrdns import failover, overrides, render, schedulers, sticky, wire
 from rrdns.answers import AnswerSet
 from rrdns.failover import Entries, Host, Selection, Serving
-from rrdns.model import Hinted, Override, Pool, Service, State
+from rrdns.model import ABSENT, Hinted, Override, Pool, Service, State
 from rrdns.roster import caveats
 from rrdns.roster.balance import Balance
 from rrdns.roster.entries import Voice
-from rrdns.roster.spoken import ABSENT as ABSENT
 from rrdns.roster.spoken import Spoken, weighed, word_of
 from rrdns.roster.verdicts import Keys
 

@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from rrdns import failover, overrides
 from rrdns.failover import Host, Selection
-from rrdns.model import Override, Pool, State
-
-ABSENT = "absent"  # the state, in words, of what was not there before
+from rrdns.model import ABSENT, Override, Pool, State
 
 
 def word_of(words: Mapping[str, Override], member: str) -> str:

@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rrdns.failover import Selection
-from rrdns.model import Event, Pool
+from rrdns.model import ABSENT, Event, Pool
 from rrdns.roster.company import Company, Duties
-from rrdns.roster.duty import ABSENT, Duty
+from rrdns.roster.duty import Duty
 from rrdns.roster.verdicts import Verdicts
 
 SHOWN = 3

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from rrdns import wire
 from rrdns.failover import Selection
-from rrdns.model import DataSet, Event, Override, Service, State
-from rrdns.roster.duty import ABSENT, Duty
+from rrdns.model import ABSENT, DataSet, Event, Override, Service, State
+from rrdns.roster.duty import Duty
 from rrdns.roster.verdicts import Verdicts
 
 SERVED = "served"
