@@ -32,6 +32,7 @@ aimed at an address is a *Target*; one attempt gives a *Result*; results make *H
 decides who serves, and renders each (name, type) into an *AnswerSet*, the ring. See `model.py`.
 
 Paths worth knowing:
+  a start          supervise/supervisor -> control/control -> beginning (loading: the files) -> wiring (all the rest)
   a query          server/udp -> server/recall, respond (memo, ring, slot) -> sendmmsg
   a probe          checks/prober -> control/desk -> roster.observe -> changed AnswerSets
                    -> control/publisher -> link -> server/worker

@@ -231,6 +231,13 @@ def test_the_supervisor_is_standard_library_only() -> None:
     assert "asyncio" not in roots
 
 
+def test_control_loads_little_before_the_files_are_read() -> None:
+    """A start with broken files is refused before HTTP, probes, metrics and notifications are loaded."""
+    names = loaded_by("control.control")
+    assert not {one.partition(".")[0] for one in names} & {"aiohttp", "prometheus_client", "watchfiles", "dns", "rich"}
+    assert not {one for one in names if one.startswith(("rrdns.checks", "rrdns.directors", "rrdns.notify"))}
+
+
 def test_the_command_line_starts_light() -> None:
     """`rrdns status` must not wait for pydantic or aiohttp to load: commands import what they need."""
     roots = {one.partition(".")[0] for one in loaded_by("cli")}

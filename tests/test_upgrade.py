@@ -163,7 +163,7 @@ def test_a_version_that_fails_after_its_trial_leaves_the_workers(installed: Path
         old = processes(server)
         file = installed / "control" / "control.py"
         good = file.read_text()
-        file.write_text(good.replace("control = Control(settings, run, shared)", "raise SystemExit(9)"))
+        file.write_text(good.replace("loop = asyncio.get_running_loop()", "raise SystemExit(9)"))
         load = pace(server.port, 200, 12, NAME, allow=tuple(ALL))
         ended = threading.Thread(target=server.process.wait)  # as a service manager would
         ended.start()

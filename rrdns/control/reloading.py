@@ -23,7 +23,6 @@ from rrdns.control.outward import Outward
 from rrdns.control.overview import Overview, ReloadState, summary
 from rrdns.control.store import Store
 from rrdns.directors.poller import Poller
-from rrdns.settings import Settings
 
 KEEP_WAIT = 2.0  # a reload waits no longer for the disk that keeps its copy
 SHOWN = 100  # problems logged and shown; a directory can have thousands
@@ -34,7 +33,7 @@ Json = dict[str, Any]
 class Reloading:
     def __init__(
         self,
-        settings: Settings,
+        zones: str,
         shared: Board,
         loader: Loader,
         desk: Desk,
@@ -45,8 +44,7 @@ class Reloading:
         poller: Poller,
         clock: Clock,
     ) -> None:
-        self._strict = settings.strict
-        self._zones = settings.zones
+        self._zones = zones
         self._board = shared
         self._loader = loader
         self._desk = desk
@@ -64,16 +62,13 @@ class Reloading:
 
     # ------------------------------------------------------------------ who asks
 
-    async def begin(self) -> Load:
-        """The first load; without a data set there is nothing to serve, and nothing has been done."""
-        self._fingerprint = await asyncio.to_thread(files.fingerprint, self._zones)
+    async def begin(self, load: Load, fingerprint: files.Fingerprint | None) -> None:
+        """The first load, which has a data set, of a directory that had this fingerprint."""
+        self._fingerprint = fingerprint
         async with self._one_load:
-            load = await self._loader.start(self._strict)
-            if load.dataset is not None:
-                self._log_problems(load)
-                await self._put_in_force(load)
-                await self._save(load)
-        return load
+            self._log_problems(load)
+            await self._put_in_force(load)
+            await self._save(load)
 
     async def watch(self) -> None:
         """Takes every edit. Runs until cancelled."""

@@ -13,7 +13,7 @@ from rrdns.log import logger
 from rrdns.supervise import children
 from rrdns.supervise.children import Child
 
-PAUSE, PAUSE_MOST, WELL = 0.2, 5.0, 10.0
+PAUSE, PAUSE_MOST, WELL = 0.2, 5.0, 10.0  # seconds; who ran well, or dies for the first time, starts again at once
 
 
 class ControlPost:
@@ -25,7 +25,7 @@ class ControlPost:
         self._board = board
         self._env = env
         self._due = 0.0
-        self._pause = PAUSE
+        self._pause = 0.0
         self._served = False
 
     def watch(self, now: float, forgiven: float) -> int:
@@ -71,9 +71,9 @@ class ControlPost:
             return code if code and code > 0 else 1
         child.count_restart()
         if now - child.started > WELL:
-            self._pause = PAUSE
-        self._due = now + self._pause
-        said = "control (pid %d) %s; the workers answer on, it starts again in %.1f s"
-        logger.error(said, child.pid, how, self._pause)
-        self._pause = min(2 * self._pause, PAUSE_MOST)
-        return 0
+            self._pause = 0.0
+        pause, self._pause = self._pause, min(max(2 * self._pause, PAUSE), PAUSE_MOST)
+        self._due = now + pause
+        when = f"in {pause:.1f} s" if pause else "at once"
+        logger.error("control (pid %d) %s; the workers answer on, it starts again %s", child.pid, how, when)
+        return 0 if pause else self._start(now)

@@ -276,9 +276,11 @@ def run(
         if told:
             Upgrade(Path(settings.state), told).fail(str(error))
         return 1
+    pause = 0.0  # nothing to wait for: the first tick starts control
     while not server.finished:
-        for number in signals.wait(TICK, place.claims):
+        for number in signals.wait(pause, place.claims):
             _obey(server, number, terminal)
+        pause = TICK
         try:
             server.tick(time.monotonic())
             if server.upgrade.ready and not server.ending:

@@ -240,8 +240,8 @@ def _complaint(lines: list[str]) -> str:
 def rehearse() -> list[str]:
     """Whatever could end the start of this version: modules, settings, the board it takes over from, zone files."""
     settings = Settings.from_json(os.environ["RRDNS_SETTINGS"])
-    for module in ("rrdns.supervise.supervisor", "rrdns.server.worker", "rrdns.control.control"):
-        import_module(module)
+    for module in ("supervise.supervisor", "server.worker", "control.control", "control.wiring"):
+        import_module(f"rrdns.{module}")
     try:
         Board(os.environ["RRDNS_BOARD"])
     except (OSError, ValueError) as error:
