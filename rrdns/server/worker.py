@@ -25,19 +25,18 @@ from rrdns import __version__, board
 from rrdns.board import Board
 from rrdns.server.confine import confine
 from rrdns.server.control_link import SETTLED, ControlLink
+from rrdns.server.gathering import Gathering
 from rrdns.server.limited import limiter, open_udp
 from rrdns.server.policy import policy
 from rrdns.server.respond import AnswerTable
 from rrdns.server.tcp import TcpServer
-from rrdns.server.udp import BATCH, BatchSocket, PlainSocket
+from rrdns.server.udp import BatchSocket, PlainSocket
 from rrdns.settings import Settings
 
 TICK = 0.2  # seconds: the longest wait, and the heartbeat
 REST = 3  # times as long as a piece of a large change took, queries alone are served: a worker that is always at work
 # waits for its CPU when others want it too
 MAX_TURNS = 16  # batches of one socket in a row before the others are looked at
-FEW = 16  # datagrams; a batch of no more means that under 100,000 queries a second come: each is answered at once
-GATHER = 1e-4  # seconds (the kernel adds up to half as much) for which more are awaited after a larger one
 
 
 class Worker:
@@ -67,6 +66,7 @@ class Worker:
             idle=settings.tcp_idle,
         )
         self.strangers: dict[int, socket.socket] = {}
+        self.gathering = Gathering(time.monotonic())
         self.control: ControlLink | None = None
         self.heard = time.monotonic()
         self.serving = False
@@ -92,7 +92,7 @@ class Worker:
             for fd, event in events:
                 udp = self.udp.get(fd)
                 if udp is not None:
-                    _answer(udp)
+                    self._answer(udp)
                 else:
                     self._other(fd, event, now)
             if self.tcp.connections:
@@ -104,6 +104,11 @@ class Worker:
                 beat = now
                 self._tick(now)
         self._finish()
+
+    def _answer(self, udp: BatchSocket | PlainSocket) -> None:
+        for _ in range(MAX_TURNS):
+            if not self.gathering.more(udp.turn()):
+                return
 
     def _other(self, fd: int, event: int, now: float) -> None:
         if fd in self.tcp.listeners:
@@ -144,6 +149,7 @@ class Worker:
 
     def _tick(self, now: float) -> None:
         self.tcp.sweep(now)
+        self.gathering.judge(now)
         stale = self.serving and now - self.heard > self.settings.max_stale
         self.table.fail(stale and self.settings.stale == "servfail")
         shared, row, base = self.board, self.row, self._base
@@ -272,17 +278,6 @@ class Worker:
             self.poll.register(fd, select.EPOLLIN)
         self.tcp.listen()
         self.board.set(self.row, "state", board.SERVING)
-
-
-def _answer(udp: BatchSocket | PlainSocket) -> None:
-    """What is queued. Where queries come fast they are let gather, as a network card does with its interrupts: the
-    cost of a turn (three system calls, an interpreter whose code has left the cache) is then shared by more."""
-    for _ in range(MAX_TURNS):
-        took = udp.turn()
-        if took <= FEW:
-            return
-        if took < BATCH:
-            time.sleep(GATHER)
 
 
 _COUNTERS = (
