@@ -32,14 +32,15 @@ WWW = name_from_text("www.lb.")
 OK, BAD = Result(True, "connected"), Result(False, "connection refused")
 
 
-def dataset(members: int = 3) -> DataSet:
+def dataset(members: int = 3, fall: int = 1) -> DataSet:
     hosts = ", ".join(f"web{number}: 192.0.2.{number}" for number in range(1, members + 1))
     zone = "'': {type: NS, value: ns.lb.}\nns: {type: A, value: 192.0.2.53}\nwww: {type: POOL, pool: web}\n"
     loaded = zonefile.load(
         {
             "lb.yaml": zone.encode(),
             "pools.yaml": (
-                "checks:\n  web: {type: tcp, port: 80, interval: 9s, timeout: 1s, fall: 1, rise: 1, fast: 500ms}\n"
+                f"checks:\n  web: {{type: tcp, port: 80, interval: 9s, timeout: 1s, fast: 500ms, "
+                f"fall: {fall}, rise: 1}}\n"
                 f"pools:\n  web:\n    check: web\n    members: {{{hosts}}}\n"
             ).encode(),
         },
@@ -86,6 +87,14 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     yield one
     await one.journal.close()
     await one.store.close()
+
+
+async def test_silence_takes_the_time_of_a_timeout_however_soon_it_is_told(office: Office) -> None:
+    """Or whose turn comes first is down before the others are asked at all, and the guard can know."""
+    await office.load(dataset(fall=3))
+    office.result(1, OK)
+    assert office.result(1, BAD) == 0.5, "refused: the host is there, and asked again soon"
+    assert office.result(1, Result(False, "network unreachable", silent=True)) == 1.0
 
 
 async def test_results_of_one_moment_are_decided_together(office: Office) -> None:

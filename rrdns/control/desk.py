@@ -126,7 +126,7 @@ class Desk:
                 self._catch_up()
 
     def on_result(self, target: Target, result: Result) -> float:
-        """The prober's door: one result; seconds to the next probe."""
+        """The prober's door: one result; seconds from its probe's begin to the next."""
         if result.void:
             return target.check.fast
         if self._apart:
@@ -135,7 +135,10 @@ class Desk:
         self._note(target, result)
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(TOGETHER, self._decide)
-        return self.roster.pace(target.key) if target.key in self._targets else target.check.interval
+        pace = self.roster.pace(target.key) if target.key in self._targets else target.check.interval
+        # "No route" comes at once. Asked again as soon, who happened to be first would be down before the others had
+        # their turn and the guard could tell whose fault it is: all silence takes the time of a timeout.
+        return max(pace, target.check.timeout) if result.silent else pace
 
     def on_table(self, name: str, table: DirectorTable | str) -> None:
         """The poller's door: what a director said, or why it said nothing."""
