@@ -79,15 +79,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 except OSError:
                     continue
                 seconds, nanoseconds = struct.unpack("qq", told[0][2])
-                now = seconds + nanoseconds / 1e9
+                came = seconds + nanoseconds / 1e9
                 asked = waiting.pop(key.data << 16 | reply[0] << 8 | reply[1], None)
                 if asked is None:
                     continue
-                late += now - asked > LATE
-                latencies.append(now - asked)
+                late += came - asked > LATE
+                latencies.append(came - asked)
                 if last:
-                    gap = max(gap, now - last)
-                last = now
+                    gap = max(gap, came - last)
+                last = came
                 wrong += not is_right(reply, allowed)
     answered = len(latencies)
     latencies.sort()

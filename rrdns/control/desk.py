@@ -24,6 +24,7 @@ from rrdns.control.publisher import Publisher
 from rrdns.control.reports import ReportJournal
 from rrdns.control.store import Store
 from rrdns.control.telling import Telling
+from rrdns.control.together import Together
 from rrdns.counted import CountJournal
 from rrdns.knowledge import standings_told
 from rrdns.model import DataSet, DirectorTable, Event, Override, Result, Target
@@ -33,7 +34,6 @@ from rrdns.resolution import Resolution
 from rrdns.roster import frozen, overriding
 from rrdns.roster.roster import Decision, Roster
 
-TOGETHER = 0.005  # seconds in which results are gathered for one decision
 GATHER = 0.25  # seconds in which names are gathered that move the targets of a large roster
 SAVE_WAIT = 3.0  # an operator waits no longer for the disk
 LARGE = 500  # targets, or rings: a picture of more is drawn in a thread
@@ -95,7 +95,7 @@ class Desk:
         self.journal.gathered = self._counts.taken
         self.serving = False
         """Before that, hosts that are found to be up are no news."""
-        self._flush: asyncio.TimerHandle | None = None
+        self._together = Together(self._decide)
         self._saving: set[asyncio.Future[bool]] = set()
 
     # ------------------------------------------------------------------ inputs
@@ -133,8 +133,7 @@ class Desk:
             self._waiting.append((target, result))
             return target.check.interval if result.ok else target.check.fast
         self._note(target, result)
-        if self._flush is None:
-            self._flush = asyncio.get_running_loop().call_later(TOGETHER, self._decide)
+        self._together.soon()
         pace = self.roster.pace(target.key) if target.key in self._targets else target.check.interval
         # "No route" comes at once. Asked again as soon, who happened to be first would be down before the others had
         # their turn and the guard could tell whose fault it is: all silence takes the time of a timeout.
@@ -147,16 +146,15 @@ class Desk:
             self._digest()
             return
         self._hear(name, table)
-        if self._flush is None:
-            self._flush = asyncio.get_running_loop().call_later(TOGETHER, self._decide)
+        self._together.soon()
 
     def on_name(self, name: str, said: Resolution) -> None:
         """The resolver's door: what was said of a member's host name."""
         self._looks.put(name, said)
         if self._apart or len(self._targets) > LARGE:
             self._digest()
-        elif self._flush is None:
-            self._flush = asyncio.get_running_loop().call_later(TOGETHER, self._decide)
+        else:
+            self._together.soon()
 
     def _is_large(self, name: str, table: DirectorTable | str) -> bool:
         """Whether working it out takes so long that the loop would lag."""
@@ -276,7 +274,7 @@ class Desk:
         reports, self._reports = self._reports, {}
         for name, table in reports.items():
             self.on_table(name, table)
-        self._decide()
+        self._together.now()
 
     def _load(self, dataset: DataSet) -> tuple[Decision, dict[Key, Ring], Mapping[str, Target]]:
         """In a thread. Without the cycle collector, which would walk over all that is new again and again; what
@@ -323,9 +321,6 @@ class Desk:
 
     def _decide(self) -> None:
         """What follows from the results noted since the last time."""
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
         if not self._apart:
             now = self._clock.now()
             if self._looks and len(self._targets) <= LARGE:

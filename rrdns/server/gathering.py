@@ -49,7 +49,7 @@ class Gathering:
 
     def judge(self, now: float) -> None:
         """Now and then: whose CPU it is."""
-        if self._file < 0 or now - self._since < EVERY:
+        if now - self._since < EVERY:
             return
         waited = self._waited_so_far()
         share = (waited - self._waited) / (now - self._since)

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import data
 
@@ -154,13 +154,13 @@ def asks(address: str) -> int:
         return int(len(sock.recv(4096)) > 12)
 
 
-class Echo:
-    """The least there can be behind a port: what the kernel itself takes to have a link again shows here."""
+class _Beside:
+    """Something that runs in a namespace beside the server, in a thread, until the `with` ends."""
 
-    def __init__(self, space: str, port: int) -> None:
+    def __init__(self, space: str, port: int = PORT) -> None:
         self._space, self._port, self._stop = space, port, threading.Event()
 
-    def __enter__(self) -> Echo:
+    def __enter__(self) -> Self:
         self._thread = threading.Thread(target=lambda: inside(self._space, self._run))
         self._thread.start()
         return self
@@ -168,6 +168,13 @@ class Echo:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class Echo(_Beside):
+    """The least there can be behind a port: what the kernel itself takes to have a link again shows here."""
 
     def _run(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -178,21 +185,12 @@ class Echo:
                     sock.sendto(*sock.recvfrom(4096))
 
 
-class Asker:
+class Asker(_Beside):
     """A client in a namespace: 100 queries a second, and when the replies came."""
 
     def __init__(self, space: str, port: int = PORT) -> None:
-        self._space, self._port, self._stop = space, port, threading.Event()
+        super().__init__(space, port)
         self.sent, self.heard = 0, [0.0][:0]
-
-    def __enter__(self) -> Asker:
-        self._thread = threading.Thread(target=lambda: inside(self._space, self._run))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def start_over(self) -> None:
         self.sent, self.heard = 0, []
