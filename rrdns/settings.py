@@ -43,8 +43,10 @@ class Settings:
     isolation_hold: float = 60.0
     witness: tuple[str, ...] = ()
     udp_limit: int = 1232
-    udp_ratio: int = 0
-    """A UDP reply is at most so many times its query, unless a cookie proved who asks; 0: no such limit."""
+    udp_ratio: int = 4
+    """A pool's answer by UDP is at most so many times its query, unless a cookie proved who asks; 0: no such limit."""
+    udp_ratio_all: bool = False
+    """Other UDP replies too: they are cut off."""
     nsid: str = ""
     """What a client that asks for it is told of which server this is (RFC 5001); empty: nothing."""
     cookies: bool = True
@@ -66,7 +68,7 @@ class Settings:
     tcp_idle: float = 10.0
     rrl: int = 0
     """UDP replies a second to one client network (/24, /56), all workers together; 0: as many as asked for."""
-    rrl_slip: int = 2
+    rrl_slip: int = 1
     """Of the replies beyond it every n-th is sent, cut off, so that the client comes by TCP; 0: none."""
     rrl_exempt: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     resolvers: tuple[str, ...] = ()

@@ -3,7 +3,8 @@
 A forged source makes a server send more bytes to a victim than the sender spent: this prints by how much, at
 worst. All hosts count as up. Each name is asked for each type it has, for ANY, for a type it has not and for a
 name below it, without EDNS and with EDNS sizes from 512 to 65,535, with and without DO. Asserted is what is
-promised: a reply is never longer than 512 bytes, or with EDNS than the client takes, `udp_limit` and `udp_ratio` allow.
+promised: a reply is never longer than 512 bytes, or with EDNS than the client takes, `udp_limit`, and (a pool's, or any
+with `udp_ratio_all`) `udp_ratio` allow.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rrdns import wire
+from rrdns.answers import key
 from rrdns.model import Result
 from rrdns.roster.roster import Roster
 from rrdns.server.edns import Policy
@@ -42,12 +44,12 @@ class Case(NamedTuple):
         return f"x{self.ratio:5.2f}  {self.reply:5} / {self.request:3}  {edns:13}  {what}"
 
 
-def tables(files: Mapping[str, bytes], udp_limit: int, udp_ratio: int) -> AnswerTable:
+def tables(files: Mapping[str, bytes], udp_limit: int, policy: Policy) -> AnswerTable:
     """What a worker has when all hosts are up; SystemExit for bad files."""
     loaded = load(files)
     if loaded.dataset is None:
         raise SystemExit("\n".join(str(problem) for problem in loaded.problems))
-    roster, table = Roster(), AnswerTable(udp_limit, policy=Policy(ratio=udp_ratio))
+    roster, table = Roster(), AnswerTable(udp_limit, policy=policy)
     table.stage(roster.load(loaded.dataset, 1.0).changes)
     for target in roster.targets():
         table.stage(roster.observe(target, Result(True, "up", 0.01), 1.0).changes)
@@ -84,16 +86,24 @@ def cases(table: AnswerTable) -> Iterator[Case]:
                 yield Case(longest / len(packet), name, rtype, edns, do, len(packet), longest)
 
 
-def allowed(case: Case, udp_limit: int, udp_ratio: int) -> int:
+def allowed(case: Case, udp_limit: int, policy: Policy, counted: bool) -> int:
     limit = min(max(case.edns, wire.UDP_MINIMUM), udp_limit) if case.edns else wire.UDP_MINIMUM
-    return min(limit, udp_ratio * case.request) if udp_ratio else limit
+    return policy.longest(limit, case.request, counted)
 
 
-def measure(files: Mapping[str, bytes], udp_limit: int = wire.UDP_LIMIT, udp_ratio: int = 0) -> list[Case]:
+def measure(
+    files: Mapping[str, bytes],
+    udp_limit: int = wire.UDP_LIMIT,
+    udp_ratio: int = Settings().udp_ratio,
+    udp_ratio_all: bool = False,
+) -> list[Case]:
     """All cases, the worst first; AssertionError for a reply longer than promised."""
-    found = sorted(cases(tables(files, udp_limit, udp_ratio)), reverse=True)
+    policy = Policy(ratio=udp_ratio, ratio_all=udp_ratio_all)
+    table = tables(files, udp_limit, policy)
+    found = sorted(cases(table), reverse=True)
     for case in found:
-        most = allowed(case, udp_limit, udp_ratio)
+        ring = table.sets.get(key(case.name, case.rtype))
+        most = allowed(case, udp_limit, policy, ring is not None and ring.counted)
         assert case.reply <= most, f"{case}: longer than {most} bytes"
     return found
 
@@ -108,9 +118,10 @@ def main() -> int:
     parser.add_argument("zones", nargs="*", type=Path, default=[ZONES], help="files or folders")
     parser.add_argument("--udp-limit", type=int, default=Settings().udp_limit)
     parser.add_argument("--udp-ratio", type=int, default=Settings().udp_ratio, help="0: no such limit")
+    parser.add_argument("--udp-ratio-all", action="store_true", help="for other replies than a pool's too")
     parser.add_argument("--worst", type=int, default=5, help="how many to print (5)")
     options = parser.parse_args()
-    found = measure(read(options.zones), options.udp_limit, options.udp_ratio)
+    found = measure(read(options.zones), options.udp_limit, options.udp_ratio, options.udp_ratio_all)
     limits = f"udp_limit {options.udp_limit}, udp_ratio {options.udp_ratio}"
     print(f"reply / request bytes by UDP, {len(found)} questions, {limits}; the worst:")
     for case in found[: options.worst]:

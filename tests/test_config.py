@@ -35,6 +35,7 @@ isolation_hold: 1m
 witness: [192.0.2.1, '2001:db8::1']
 udp_limit: 1400
 udp_ratio: 5
+udp_ratio_all: true
 nsid: server-1
 cookies: false
 cookie_secret: [e5e973e5a6b2a43f48e7dc849e37bfcf, '445536BCD2513298075A5D379663C962']

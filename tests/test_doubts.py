@@ -108,9 +108,9 @@ def test_no_address_is_kept_as_long_as_the_soa_s_minimum() -> None:
 def test_answers_that_do_not_fit_a_packet() -> None:
     many = "members: [" + ", ".join(f"10.{number}.0.1" for number in range(100)) + "], answers: all"
     (text,) = said(record(many))
-    assert "1633 bytes" in text and "cut off at udp_limit (1232)" in text
+    assert "1633 bytes" in text and "beyond udp_limit (1232), it has fewer addresses" in text
     (text,) = said(record(many), udp_limit=4096)
-    assert "clients without EDNS take 512" in text and "fewer answers" in text
+    assert "clients without EDNS take 512, and get fewer addresses" in text
     assert said(record(many.replace("answers: all", "answers: 8"))) == []
     texts = ", ".join(str(number) * 240 for number in range(6))
     (text,) = said(f"t: {{type: TXT, values: [{texts}]}}\n")

@@ -22,7 +22,7 @@ NAMES = (
 
 
 def table(ratio: float = 0.0) -> AnswerTable:
-    one = AnswerTable(policy=Policy(secrets=(bytes(16),), ratio=ratio))
+    one = AnswerTable(policy=Policy(secrets=(bytes(16),), ratio=ratio, ratio_all=True))
     one.stage(small_zone())
     one.commit(1, True)
     return one

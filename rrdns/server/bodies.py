@@ -1,4 +1,4 @@
-"""What a composed reply does to bodies: owners turned, names read, a record left out. Needs only floor 0.
+"""What a reply does to bodies: owners turned, names read, records left out. Needs only floor 0.
 
 Pure. Must not know: tables, packets, options.
 """
@@ -25,6 +25,17 @@ def without(body: Body, dname: bytes) -> Body:
     owners = tuple(at - size for at in body.owners)
     alias = body.alias - size if body.alias >= 0 else -1
     return Body(body.flags, (answers - 1, authority, additional), body.data[size:], owners, alias)
+
+
+def shortened(body: Body, room: int) -> Body | None:
+    """As many of a pool's addresses as fit into `room` bytes; None: not one. Whom this leaves out comes first in
+    another answer, so it is no reason for TC: an answer is a choice of the pool's addresses in any case."""
+    count = body.counts[0]
+    if not count or len(body.owners) != count:
+        return None
+    step = len(body.data) // count
+    fit = min(count, room // step)
+    return Body(body.flags, (fit, 0, 0), body.data[: fit * step], body.owners[:fit]) if fit > 0 else None
 
 
 def name_at(data: bytes, at: int) -> bytes:

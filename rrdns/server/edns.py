@@ -53,7 +53,14 @@ class Policy:
     version_text: bytes = b""
     hostname_text: bytes = b""
     ratio: int = 0
-    """A reply to a client whose address no cookie proved is at most so many times its query; 0: no such limit."""
+    """A pool's answer by UDP to a client whose address no cookie proved is at most so many times its query; 0: no such
+    limit."""
+    ratio_all: bool = False
+    """The same for every reply: what is longer is cut off."""
+
+    def longest(self, limit: int, size: int, counted: bool) -> int:
+        """The longest reply to such a client, for a query of `size` bytes. `counted`: it is a pool's."""
+        return min(limit, self.ratio * size) if self.ratio and (counted or self.ratio_all) else limit
 
 
 class Asked(NamedTuple):

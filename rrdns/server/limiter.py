@@ -34,7 +34,7 @@ class Limiter:
     """`rate` replies a second for each prefix; `secret` keys the hash: unknown outside, different each start."""
 
     def __init__(
-        self, rate: float, slip: int = 2, exempt: Iterable[str] = (), *, secret: bytes = b"", buckets: int = BUCKETS
+        self, rate: float, slip: int = 1, exempt: Iterable[str] = (), *, secret: bytes = b"", buckets: int = BUCKETS
     ) -> None:
         if buckets & (buckets - 1):
             raise ValueError(f"{buckets} buckets: must be a power of two")

@@ -14,6 +14,7 @@ def policy(settings: Settings) -> Policy:
         cookie_required_udp=settings.cookie_required_udp,
         ede=settings.ede,
         ratio=settings.udp_ratio,
+        ratio_all=settings.udp_ratio_all,
         keepalive=min(65535, int(settings.tcp_idle * 10)),
         version_text=settings.version_text.encode(),
         hostname_text=settings.hostname_text.encode(),

@@ -13,6 +13,7 @@ A flood of names that never come again costs `quick` alone: once the memo is no 
 from __future__ import annotations
 
 from rrdns import wire
+from rrdns.server.edns import Policy
 from rrdns.server.rings import Entry, Ring
 from rrdns.server.table import Table
 
@@ -33,13 +34,13 @@ _LAST_END = _NAME_AT + wire.MAX_NAME - 1
 class Recall:
     """Of packets of one kind. All offsets in it are of packets without their id; `end` of an Entry is not."""
 
-    def __init__(self, table: Table, tail: int = BARE, ratio: int = 0) -> None:
+    def __init__(self, table: Table, tail: int = BARE, policy: Policy = Policy()) -> None:  # noqa: B008 - frozen
         """`tail`: how many bytes may follow the question, for the packets this is about; longer ones are let go by
-        at once. `ratio`: no reply is longer than so many times its question; 0: no such limit."""
+        at once. `policy`: how long replies may be to clients that proved nothing."""
         self.memo: dict[bytes, Entry] = {}
         self._table = table
         self._tail = 5 + tail  # with the name's last byte, type and class
-        self._ratio = ratio
+        self._policy = policy
         self._shells: dict[bytes, tuple[int, int]] = {}
         """View, and the longest reply: with all bytes but name and type given."""
         self._below: dict[bytes, Ring] = {}
@@ -88,7 +89,7 @@ class Recall:
         view, limit = shell
         end = at + 7
         entry = ring, ring.views[view] or ring.items(view), end, limit - end
-        if self._ratio:
+        if ring.counted or self._policy.ratio_all:
             entry = self._bounded(entry, len(rest))
         self._found = found = self._found + 1
         if not found % SPARING or len(self.memo) < SMALL:
@@ -131,7 +132,5 @@ class Recall:
             self._old.pop()
 
     def _bounded(self, entry: Entry, size: int) -> Entry:
-        if not self._ratio:
-            return entry
         ring, items, end, room = entry
-        return ring, items, end, min(room, self._ratio * (size + 2) - end)
+        return ring, items, end, self._policy.longest(end + room, size + 2, ring.counted) - end

@@ -18,7 +18,7 @@ from __future__ import annotations
 from rrdns import wire
 from rrdns.answers import AUTHORITATIVE, Body
 from rrdns.server import edns
-from rrdns.server.bodies import dname_of, name_at, with_owner, without
+from rrdns.server.bodies import dname_of, name_at, shortened, with_owner, without
 from rrdns.server.client_network import ClientNetwork
 from rrdns.server.cookies import Cookies
 from rrdns.server.edns import Asked, Asker, Policy, with_options
@@ -58,7 +58,7 @@ class AnswerTable(Table):
     ) -> None:
         super().__init__(first_cursor, policy)
         self.udp_limit = udp_limit
-        self.recall = Recall(self, ratio=policy.ratio)
+        self.recall = Recall(self, policy=policy)
         self._cookied = Recall(self, BARE + 4)
         """Of packets that end in a COOKIE option, without the cookie."""
         self._policy = policy
@@ -88,13 +88,8 @@ class AnswerTable(Table):
         ring = self.find(query.name, query.type_class)
         view = view_of(packet, opt)
         if not ring.plain:
-            return self._compose(packet, query, ring, view, self._unproved(packet, limit), ClientNetwork(asker))
+            return self._compose(packet, query, ring, view, limit, False, ClientNetwork(asker))
         return self.recall.learn(packet[2:], query, ring, view, limit)
-
-    def _unproved(self, packet: bytes, limit: int) -> int:
-        """The longest reply to a packet that did not prove its sender's address."""
-        ratio = self._policy.ratio
-        return min(limit, ratio * len(packet)) if ratio else limit
 
     def reply(self, packet: bytes, udp: bool = False, asker: Asker = edns.nobody) -> bytes | None:
         """The whole reply to a packet, or None for silence; without `udp` up to 65,535 bytes (TCP)."""
@@ -115,7 +110,7 @@ class AnswerTable(Table):
         ring = self.find(query.name, query.type_class)
         view = view_of(packet, query.edns)
         if not ring.plain:
-            return self._compose(packet, query, ring, view, MAX_MESSAGE, ClientNetwork(asker))
+            return self._compose(packet, query, ring, view, MAX_MESSAGE, True, ClientNetwork(asker))
         end = query.question_end
         hdr, data, _, length = next_item((ring, ring.items(view), end, 0))
         if end + length > MAX_MESSAGE:
@@ -140,7 +135,7 @@ class AnswerTable(Table):
         _, _, end, room = entry
         hdr, data, _, length = next_item(entry)
         if length > room:
-            hdr, data = truncated(entry, hdr)
+            hdr, data = cut(entry, hdr, room)
         return packet[:2] + hdr + packet[12:end] + data
 
     # ------------------------------------------------------------------ EDNS options
@@ -165,10 +160,10 @@ class AnswerTable(Table):
         ring = self.find(query.name, query.type_class)
         if udp:
             self._learn_cookied(packet, query, asked, ring, limit)
-            limit = limit if proved else self._unproved(packet, limit)
         nice = edns.option(edns.NSID, self._policy.nsid) if asked.nsid else b""
         network = ClientNetwork(asker, asked.subnet)
-        return self._compose(packet, query, ring, view_of(packet, opt), limit, network, options, nice, asked.subnet)
+        view, proved = view_of(packet, opt), proved or not udp
+        return self._compose(packet, query, ring, view, limit, proved, network, options, nice, asked.subnet)
 
     def _answered(self, asked: Asked, asker: Asker) -> tuple[bytes, bool]:
         """The options that go back whatever the answer, and whether a cookie proved the client's address."""
@@ -208,10 +203,10 @@ class AnswerTable(Table):
         cursor = ring.cursor
         ring.cursor = cursor + 1
         hdr, data, _, length = items[cursor % len(items)]
-        if self._policy.ratio and not proved:
-            room = min(room, self._policy.ratio * (len(rest) + 2) - end - WHOLE)
+        if not proved:
+            room = self._policy.longest(room + end + WHOLE, len(rest) + 2, ring.counted) - end - WHOLE
         if length > room:
-            hdr, data = truncated(entry, hdr)
+            hdr, data = cut(entry, hdr, room)
         return hdr, end, data + fresh
 
     # ------------------------------------------------------------------ composed replies
@@ -223,6 +218,7 @@ class AnswerTable(Table):
         ring: Ring,
         view: int,
         limit: int,
+        proved: bool,
         network: ClientNetwork,
         options: bytes = b"",
         nice: bytes = b"",
@@ -259,6 +255,11 @@ class AnswerTable(Table):
             flags = flags & 0xFFF0 | body.flags & 0x000F
         if subnet is not None:
             options += edns.subnet_answer(subnet, network.scope)
+        if at and zone is not None and body.counts == (0, 1, 0) and data.startswith(zone.apex, at):
+            # a SOA below an alias: its owner ends the question, and the reply stays below four times its query
+            data = data[:at] + (0xC000 | end - 4 - len(zone.apex)).to_bytes(2, "big") + data[at + len(zone.apex) :]
+        if not proved:
+            limit = self._policy.longest(limit, len(packet), ring.counted)
         opt = OPTS[view >> 1]
         nice += told if opt else b""
         room = limit - end - len(opt) - len(options)
@@ -269,7 +270,12 @@ class AnswerTable(Table):
             data, added = self._with_addresses(data, body, at, end, room, network)
             counts = (counts[0], counts[1], counts[2] + added)
         if len(data) > room:
-            data, counts, flags = b"", (0, 0, 0), flags | wire.TC
+            short = shortened(body, room - at) if ring.counted else None
+            if short is None:
+                data, counts, flags = b"", (0, 0, 0), flags | wire.TC
+            else:
+                data = data[: at + len(short.data)]
+                counts = (counts[0] - body.counts[0] + short.counts[0], counts[1], counts[2])
         if options:
             opt = with_options(opt, options)
         return packet[:2] + header(flags, counts, view) + packet[12:end] + data + opt
@@ -299,11 +305,18 @@ class AnswerTable(Table):
         return data, added
 
 
-def truncated(entry: Entry, hdr: bytes) -> tuple[bytes, bytes]:
-    """The header, with TC, and what follows the question where the slot is longer than there is room for: an OPT."""
+def cut(entry: Entry, hdr: bytes, room: int) -> tuple[bytes, bytes]:
+    """The header, and what follows the question, where the slot just taken is longer than there is room for: a pool's
+    answer with fewer addresses; else TC and an OPT."""
     ring, items, _, _ = entry
     view = next(index for index, one in enumerate(ring.views) if one is items)
-    return header(hdr[0] << 8 | hdr[1] | wire.TC, (0, 0, 0), view), OPTS[view >> 1]
+    opt = OPTS[view >> 1]
+    if ring.counted:
+        body = ring.bodies[ring.slots[(ring.cursor - 1) % len(ring.slots)]]
+        short = shortened(body, room - len(opt))
+        if short is not None:
+            return header(short.flags, short.counts, view), short.data + opt
+    return header(hdr[0] << 8 | hdr[1] | wire.TC, (0, 0, 0), view), opt
 
 
 def _badvers(packet: bytes, query: wire.Query) -> bytes:

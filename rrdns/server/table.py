@@ -167,9 +167,9 @@ class Table:
         elif ring.holds(one):
             ring.begin(self.number)
         else:
-            was_plain = ring.plain
+            was = ring.plain, ring.counted
             ring.replace(one, self.number, self._views.pop(key, ()))
-            self._stale |= was_plain != ring.plain
+            self._stale |= was != (ring.plain, ring.counted)
             if ring.counted:
                 self._counted[key] = ring
             else:

@@ -22,7 +22,7 @@ import time
 from array import array
 
 from rrdns.server.clients import asker
-from rrdns.server.respond import AnswerTable, truncated
+from rrdns.server.respond import AnswerTable, cut
 from rrdns.server.rings import Entry
 
 BATCH = 64
@@ -138,9 +138,9 @@ class BatchSocket:
             ring.cursor = cursor + 1
             hdr, _, address, length = items[cursor % len(items)]
             if length > room:
-                hdr, data = truncated(entry, hdr)
+                hdr, data = cut(entry, hdr, room)
                 self._put(start, segment, hdr, end, data)
-                self.counts.truncated += 1
+                self.counts.truncated += (hdr[0] & 0x02) >> 1
                 continue
             buffer[head] = hdr
             iov[segment] = end

@@ -217,6 +217,7 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "witness": _several(_address),
     "udp_limit": _whole(512, 4096),
     "udp_ratio": _whole(0, 100),
+    "udp_ratio_all": _flag,
     "nsid": _short(128),
     "cookies": _flag,
     "cookie_secret": _secrets,

@@ -148,18 +148,20 @@ def _answers(zone: Zone, dataset: DataSet) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _sizes(zone: Zone, dataset: DataSet, places: Places, udp_limit: int) -> Iterator[Problem]:
-    """Answers that do not fit a packet: they come truncated, and the client asks again over TCP, if it may."""
+    """Answers that do not fit a packet. A pool's has as many of its addresses as fit, the others come in turn; any
+    other comes truncated, and the client asks again over TCP, if it may."""
     for size, name, rtype in sorted(set(_answers(zone, dataset))):
         at = places.services.get(name) if rtype in (wire.A, wire.AAAA) else None
         at = at or places.sets.get((name, rtype))
         if at is None:
             continue
         what = f"the {wire.type_name(rtype)} answer has {size} bytes"
+        of_pool = places.services.get(name) is at
         if size + 11 > udp_limit:
-            yield at.warning(f"{what}: over UDP it is cut off at udp_limit ({udp_limit}), and every client needs TCP")
-        elif size > PLAIN_UDP and places.services.get(name) is at:
-            text = f"{what}, and clients without EDNS take {PLAIN_UDP}: they get it cut off and ask again over TCP"
-            yield at.warning(f"{text}; fewer answers: would fit")
+            then = "it has fewer addresses there" if of_pool else "it is cut off, and every client needs TCP"
+            yield at.warning(f"{what}: over UDP, beyond udp_limit ({udp_limit}), {then}")
+        elif size > PLAIN_UDP and of_pool:
+            yield at.warning(f"{what}: clients without EDNS take {PLAIN_UDP}, and get fewer addresses")
 
 
 def size_line(dataset: DataSet) -> str:
@@ -168,5 +170,5 @@ def size_line(dataset: DataSet) -> str:
     if found is None:
         return ""
     size, name, rtype = found
-    over = "" if size <= PLAIN_UDP else f" (over {PLAIN_UDP}: clients without EDNS get it over TCP)"
+    over = "" if size <= PLAIN_UDP else f" (over {PLAIN_UDP}: not all of it by UDP without EDNS)"
     return f"largest answer: {plural(size, 'byte')}, {name_to_text(name)} {wire.type_name(rtype)}{over}"
