@@ -61,6 +61,34 @@ def test_memory_never_changes_a_reply(asked: list[bytes], ratio: float) -> None:
         assert remembering.reply(packet, True, who) == forgetful.reply(packet, True, who)
 
 
+CONTENTS: tuple[AnswerSet | None, ...] = (
+    AnswerSet((addresses("192.0.2.1"),)),
+    AnswerSet((addresses("192.0.2.2", "192.0.2.3"),)),
+    AnswerSet((addresses("192.0.2.4"), addresses("192.0.2.5")), (0, 1)),
+    AnswerSet((addresses("192.0.2.6"),), counted=True),
+    AnswerSet((addresses("192.0.2.7"),), ede=b"\0\3old"),
+    AnswerSet((addresses("192.0.2.8"),), (0, 0), hashed=True),
+    AnswerSet((addresses(*(f"192.0.2.{at}" for at in range(9, 49))),)),
+    None,
+)
+
+
+@given(st.lists(st.sampled_from(CONTENTS), min_size=2, max_size=12), st.sampled_from((0.0, 3.0)))
+def test_memory_follows_every_change(contents: list[AnswerSet | None], ratio: float) -> None:
+    remembering, forgetful = table(ratio), table(ratio)
+    queries = [
+        question("www.lb.example.com.", edns=edns, options=options)
+        for edns, options in ((None, b""), (1232, b""), (1232, COOKIE + b"12345678"))
+    ]
+    for number, content in enumerate(contents, 2):
+        for one in (remembering, forgetful):
+            one.stage(Changes({key(name("www.lb.example.com."), 1): content}, {}, {}))
+            one.commit(number)
+        for packet in (*queries, *queries, *queries):
+            forgetful.forget()
+            assert remembering.reply(packet, True, who) == forgetful.reply(packet, True, who)
+
+
 def test_new_names_of_a_known_kind_need_no_parser() -> None:
     one = table()
     one.reply(question("one.lb.example.com.", edns=1232), True)

@@ -88,9 +88,9 @@ class Recall:
             return None
         view, limit = shell
         end = at + 7
-        entry = ring, ring.views[view] or ring.items(view), end, limit - end
         if ring.counted or self._policy.ratio_all:
-            entry = self._bounded(entry, len(rest))
+            limit = self._policy.longest(limit, len(rest) + 2, ring.counted)
+        entry = ring.entry(view, end, limit - end)
         self._found = found = self._found + 1
         if not found % SPARING or len(self.memo) < SMALL:
             self._keep(rest, written == name, entry)
@@ -99,7 +99,7 @@ class Recall:
     def learn(self, rest: bytes, query: wire.Query, ring: Ring, view: int, limit: int) -> Entry:
         """What the parser found for a packet, kept for the next; `ring` is plain."""
         end = query.question_end
-        entry = self._bounded((ring, ring.items(view), end, limit - end), len(rest))
+        entry = ring.entry(view, end, self._policy.longest(limit, len(rest) + 2, ring.counted) - end)
         name, type_class = query.name, query.type_class
         if len(rest) > LONGEST:
             return entry
@@ -130,7 +130,3 @@ class Recall:
             old.popitem()
         if not old:
             self._old.pop()
-
-    def _bounded(self, entry: Entry, size: int) -> Entry:
-        ring, items, end, room = entry
-        return ring, items, end, self._policy.longest(end + room, size + 2, ring.counted) - end

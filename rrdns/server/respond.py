@@ -112,7 +112,7 @@ class AnswerTable(Table):
         if not ring.plain:
             return self._compose(packet, query, ring, view, MAX_MESSAGE, True, ClientNetwork(asker))
         end = query.question_end
-        hdr, data, _, length = next_item((ring, ring.items(view), end, 0))
+        hdr, data, _, length = next_item(ring.entry(view, end, 0))
         if end + length > MAX_MESSAGE:
             return (
                 packet[:2] + header(ring.bodies[0].flags | wire.TC, (0, 0, 0), view) + packet[12:end] + OPTS[view >> 1]
@@ -199,12 +199,11 @@ class AnswerTable(Table):
         fresh, proved = self.cookies.judge(cookie, client, now)
         if not proved and self._policy.cookie_required_udp:
             return None
-        ring, items, end, room = entry
-        cursor = ring.cursor
-        ring.cursor = cursor + 1
-        hdr, data, _, length = items[cursor % len(items)]
+        ring, _, end, room = entry
+        hdr, data, _, length = next_item(entry)
         if not proved:
-            room = self._policy.longest(room + end + WHOLE, len(rest) + 2, ring.counted) - end - WHOLE
+            counted = ring is not None and ring.counted
+            room = self._policy.longest(room + end + WHOLE, len(rest) + 2, counted) - end - WHOLE
         if length > room:
             hdr, data = cut(entry, hdr, room)
         return hdr, end, data + fresh
@@ -309,6 +308,7 @@ def cut(entry: Entry, hdr: bytes, room: int) -> tuple[bytes, bytes]:
     """The header, and what follows the question, where the slot just taken is longer than there is room for: a pool's
     answer with fewer addresses; else TC and an OPT."""
     ring, items, _, _ = entry
+    ring = ring or items.ring
     view = next(index for index, one in enumerate(ring.views) if one is items)
     opt = OPTS[view >> 1]
     if ring.counted:

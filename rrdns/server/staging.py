@@ -22,15 +22,17 @@ class ZoneRings:
         self.apex = apex
         self.nodata, self.nxdomain, self.any = Ring(answers.nodata), Ring(answers.nxdomain), Ring(answers.any)
 
-    def replace(self, answers: ZoneAnswers, number: int) -> None:
-        """New content in place."""
+    def replace(self, answers: ZoneAnswers, number: int) -> bool:
+        """New content in place; as `Ring.replace`."""
+        stale = False
         for ring, one in (
             (self.nodata, answers.nodata),
             (self.nxdomain, answers.nxdomain),
             (self.any, answers.any),
         ):
             if not ring.holds(one):
-                ring.replace(one, number)
+                stale |= ring.replace(one, number)
+        return stale
 
 
 Place = tuple[ZoneRings, int]

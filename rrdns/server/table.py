@@ -143,7 +143,7 @@ class Table:
             self._zones[apex] = new[apex]
             self._stale = True
         else:
-            zone.replace(answers, self.number)
+            self._stale |= zone.replace(answers, self.number)
 
     def _settle_node(self, name: bytes, place: Place | None) -> None:
         if place is None:
@@ -167,9 +167,7 @@ class Table:
         elif ring.holds(one):
             ring.begin(self.number)
         else:
-            was = ring.plain, ring.counted
-            ring.replace(one, self.number, self._views.pop(key, ()))
-            self._stale |= was != (ring.plain, ring.counted)
+            self._stale |= ring.replace(one, self.number, self._views.pop(key, ()))
             if ring.counted:
                 self._counted[key] = ring
             else:
@@ -291,12 +289,14 @@ class Table:
 
 
 def _failure(flags: int, tell: bool, code: int) -> Ring:
-    return Ring(AnswerSet((Body(flags, (0, 0, 0), b""),)), options=edns.error(code) if tell else b"")
+    """Counted: `refusals` tells how often."""
+    answers = AnswerSet((Body(flags, (0, 0, 0), b""),), counted=True)
+    return Ring(answers, options=edns.error(code) if tell else b"")
 
 
 def _passing(body: Body) -> Ring:
     """A ring for one question. Never plain: the bytes of a plain one are remembered, and sent from where they lie when
     their batch is done, so they must outlive it."""
     ring = Ring(AnswerSet((body,)))
-    ring.plain = False
+    ring.plain = ring.still = False
     return ring

@@ -134,9 +134,12 @@ class BatchSocket:
                         silent.append(i)
                     continue
             ring, items, end, room = entry
-            cursor = ring.cursor
-            ring.cursor = cursor + 1
-            hdr, _, address, length = items[cursor % len(items)]
+            if ring is None:
+                hdr, address, length = items.header, items.address, items.length
+            else:
+                cursor = ring.cursor
+                ring.cursor = cursor + 1
+                hdr, _, address, length = items[cursor % len(items)]
             if length > room:
                 hdr, data = cut(entry, hdr, room)
                 self._put(start, segment, hdr, end, data)

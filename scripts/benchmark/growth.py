@@ -18,6 +18,7 @@ NAME, TITLE = "growth", "CPU microseconds per query as pools and data sets grow 
 POOLS = (2, 10, 100, 1000)
 SETS = {10: (1, 10), 1000: (10, 100), 100_000: (1000, 100)}
 MUST = 1.10
+LEARNING = 20.0  # seconds of all the largest set's names, before what is measured: a name is remembered in time
 
 
 def pools(folder: Path) -> None:
@@ -63,6 +64,14 @@ def run(on: bench.Bench) -> Row:
             files[size].write_text("".join(f"{one} A\n" for one in data.zone_names(count, names)))
         one_name = on.folder / "one-name"
         one_name.write_text("h0.z0.example.net A\n")
+        largest = max(SETS)
+        machine.say(f"asking all {largest:,} names")
+        learning = load.run(running[largest], files[largest], LEARNING, on.load_cpu, "-e")
+        asked = learning.answered / largest
+        row.notes.append(
+            f"{largest:,} names: {learning.cpu_us:.2f} us a query in the first {LEARNING:g} s, in which each was asked "
+            f"{asked:.0f} times; the rounds are those after it, for all sizes"
+        )
         found = {size: [] for size in SETS}
         single: dict[int, list[float]] = {size: [] for size in SETS}
         beside: dict[int, list[float]] = {size: [] for size in SETS}
