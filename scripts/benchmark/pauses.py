@@ -122,5 +122,6 @@ def report(row: Row, found: dict[str, list[dict[str, Any]]], took: dict[str, lis
         row.table.append([title, f"{statistics.median(gaps):.1f}", f"{max(gaps):.1f}", str(lost), f"{own:.1f}", lasted])
         if title != "nothing happens":
             row.add(title, statistics.median(gaps), "ms", MUST, AIM)
+    row.notes.append("members that fail again and again return more slowly (damping), so later rounds take longer")
     row.notes.append("gaps by the kernel's time of each reply, median of the rounds' longest; the client has priority")
     row.details = {"runs": found, "took_s": took}
