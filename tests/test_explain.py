@@ -110,3 +110,10 @@ def test_an_explanation_of_another_version_is_shown_as_far_as_it_goes() -> None:
         "ring": {"members": {"m": {}}},
     }
     assert "does not serve" in "\n".join(line.plain for line in page(bare, 80))
+
+
+@pytest.mark.parametrize(("answers", "count", "fit", "told"), [(8, 9, 5, True), (8, 5, 5, False), (0, 9, 9, False)])
+def test_fewer_addresses_than_asked_for_are_told(answers: int, count: int, fit: int, told: bool) -> None:
+    ring = {"members": {"m": {"addresses": count}}, "fit": fit}
+    text = "\n".join(line.plain for line in page({"ring": ring, "service": {"answers": answers}}, 80))
+    assert ("by UDP 5 at a time without a cookie" in text) == told

@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_zone import ZONE, alias, key, name, question, small_zone
 
-from rrdns import render
+from rrdns import render, wire
 from rrdns.answers import NAME, OWN, AnswerSet, Changes, Node
+from rrdns.control import overview
 from rrdns.server.bodies import shortened
 from rrdns.server.edns import Policy
 from rrdns.server.respond import AnswerTable
 from rrdns.server.udp import BatchSocket, PlainSocket, batches_work
+from rrdns.settings import Settings
 
 HALF, WHOLE = b"\0\x0a\0\x08" + b"12345678", b"\0\x0a\0\x18"
 MANY, ALIAS = "many.lb.example.com.", "short.lb.example.com."
@@ -78,6 +80,14 @@ def test_as_many_as_fit() -> None:
         found = len(addresses(message))
         size, step = len(message.to_wire()), 16 if rtype == 1 else 28
         assert found == wanted and (found == 8 or size <= 4 * len(packet) < size + step)
+
+
+@pytest.mark.parametrize(
+    ("text", "rtype", "ratio"), [(MANY, "A", 4), (MANY, "AAAA", 4), (MANY, "AAAA", 9), (MANY, "A", 0)]
+)
+def test_explain_knows_how_many(text: str, rtype: str, ratio: int) -> None:
+    _, message = ask(table(SIZE, ratio), text, wire.type_number(rtype), edns=1232)
+    assert len(addresses(message)) == min(SIZE, overview.fit(text, rtype, Settings(udp_ratio=ratio)))
 
 
 def test_a_proved_address_gets_all() -> None:

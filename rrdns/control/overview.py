@@ -27,6 +27,7 @@ from rrdns.settings import Settings
 
 Json = dict[str, Any]
 EVENTS = 20
+ASKED = 12 + 4 + 11  # bytes of a query beside its name: header, type and class, an OPT
 _OF_WORKERS = (
     *("pid", "restarts", "udp", "tcp", "answered", "dropped", "refused", "truncated", "limited", "errors"),
     *("tcp_connections", "tcp_evicted", "tcp_refused"),
@@ -126,7 +127,9 @@ class Overview:
         }
 
     def with_answers(self, found: Json | None) -> None:
-        """Adds to what `explain` says what the members of its pool were answered."""
+        """Adds to what `explain` says what the members of its pool were answered, and what fits."""
+        if found and found.get("ring"):
+            found["ring"]["fit"] = fit(found["name"], found["type"], self._settings)
         while found:
             if found.get("pool"):
                 firsts = self._tally.answered(found["pool"]["name"], self._clock.now())
@@ -235,3 +238,10 @@ def summary(changed: Mapping[str, Any]) -> str:
     """A summary of what a load changed, for the log: `zones changed lb.example.com.; names 3 -> 4`."""
     words = [f"{what} {' '.join(map(str, how)) if isinstance(how, list) else how}" for what, how in changed.items()]
     return "; ".join(words) or "nothing changed"
+
+
+def fit(name: str, rtype: str, settings: Settings) -> int:
+    """How many addresses an answer by UDP may have for a client with EDNS but without a cookie."""
+    size = len(wire.name_from_text(name)) + ASKED
+    longest = min(settings.udp_limit, settings.udp_ratio * size) if settings.udp_ratio else settings.udp_limit
+    return max(0, longest - size) // (16 if rtype == "A" else 28)

@@ -9,7 +9,8 @@
                             section as text; None where it is put together of several (see `then`)
      "slots",               how many different turns the answer takes
      "service", "ring",     with `found` pool: as in status; {"slots", "pages", "first", "members"}, where `first`
-                            are the members of the first slots and `members` what each is due and gets
+                            are the members of the first slots and `members` what each is due and gets (control
+                            adds "fit": how many addresses a client without a cookie gets by UDP at most)
      "pool",                with `found` pool, and hinted from one pool: as in status, its name added, and each
                             member's "serves", "serves_why"
      "ttl",                 with `found` hinted: {"ttl", "ttl_max", "ttl_why"}

@@ -188,6 +188,9 @@ def _ring(ring: Json, service: Json, width: int) -> Iterator[Line]:
         scheduler = f"{clean(service['scheduler_now'])} (instead of {scheduler})"
     slots = plural(ring.get("slots", 0), "slot")
     yield styled(("ring ", TITLE), f"{slots}{pages}, {each} in an answer, order by {scheduler}")
+    there = sum(one.get("addresses", 1) for one in ring.get("members", {}).values())
+    if ring.get("fit", there) < min(answers or there, there):
+        yield styled(("  by UDP ", WEAK), f"{ring['fit']} at a time without a cookie (udp_ratio, udp_limit)")
     first = ring.get("first", ())
     if first:
         shown = " | ".join(
