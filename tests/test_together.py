@@ -96,6 +96,19 @@ def test_a_long_step_is_followed_by_a_rest(loop: Loop, took: float, rest: float)
     assert steps.at == [GATHERED, pytest.approx(GATHERED + took + rest)]
 
 
+def test_who_looks_finds_all_decided(loop: Loop) -> None:
+    steps = Steps(loop, 0.1)
+    one = Together(steps)
+    one.settle()
+    assert steps.at == []
+    one.now()
+    one.soon()
+    one.settle()
+    one.settle()
+    loop.run(200)
+    assert steps.at == [0.0, 0.1]
+
+
 def test_a_step_that_fails_does_not_stop_those_after_it(loop: Loop) -> None:
     def fail() -> None:
         raise ZeroDivisionError

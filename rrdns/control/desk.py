@@ -116,8 +116,10 @@ class Desk:
         return self._targets
 
     async def look(self, draw: Callable[[Roster], T]) -> T:
-        """A picture of the roster; of a large one it is drawn in a thread, so that the loop does not lag."""
+        """A picture of the roster, decided as far as it has heard; of a large one it is drawn in a thread, so that the
+        loop does not lag."""
         async with self.turn:
+            self._together.settle()
             if len(self._targets) <= LARGE and len(self.roster.answers) <= LARGE:
                 return draw(self.roster)
             try:

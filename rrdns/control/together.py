@@ -35,6 +35,11 @@ class Together:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(max(loop.time() + GATHERED, self._rested), self.now)
 
+    def settle(self) -> None:
+        """What has been asked for is done when this returns."""
+        if self._timer is not None:
+            self.now()
+
     def now(self) -> None:
         """At once, which serves those who wait as well."""
         if self._timer is not None:

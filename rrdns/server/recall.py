@@ -40,7 +40,7 @@ class Recall:
         self.memo: dict[bytes, Entry] = {}
         self._table = table
         self._tail = 5 + tail  # with the name's last byte, type and class
-        self._policy = policy
+        self._policy, self._ratio, self._all = policy, policy.ratio, policy.ratio_all
         self._shells: dict[bytes, tuple[int, int]] = {}
         """View, and the longest reply: with all bytes but name and type given."""
         self._below: dict[bytes, Ring] = {}
@@ -88,9 +88,12 @@ class Recall:
             return None
         view, limit = shell
         end = at + 7
-        if ring.counted or self._policy.ratio_all:
-            limit = self._policy.longest(limit, len(rest) + 2, ring.counted)
-        entry = ring.entry(view, end, limit - end)
+        if self._ratio and (
+            ring.counted or self._all
+        ):  # as Policy.longest and Ring.entry, whose calls cost a tenth of it
+            most = self._ratio * (len(rest) + 2)
+            limit = limit if limit < most else most
+        entry = None if ring.still else ring, ring.views[view] or ring.items(view), end, limit - end
         self._found = found = self._found + 1
         if not found % SPARING or len(self.memo) < SMALL:
             self._keep(rest, written == name, entry)
