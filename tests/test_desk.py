@@ -89,6 +89,18 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     await one.store.close()
 
 
+async def test_who_looks_sees_what_is_answered(office: Office) -> None:
+    """Between a result and its decision there may be a rest; status shows nothing the events do not tell yet."""
+    await office.load(dataset())
+    for number in (1, 2, 3):
+        office.result(number, OK)
+    state = await office.desk.look(lambda roster: roster.snapshot(0.0)["pools"]["web"]["state"])
+    assert state == "ok" and office.served() == 3
+    office.result(1, BAD)
+    down = await office.desk.look(lambda roster: roster.snapshot(0.0)["pools"]["web"]["members"]["web1"]["state"])
+    assert down == "down" and "web/web1 up -> down" in office.said() and office.served() == 2
+
+
 async def test_silence_takes_the_time_of_a_timeout_however_soon_it_is_told(office: Office) -> None:
     """Or whose turn comes first is down before the others are asked at all, and the guard can know."""
     await office.load(dataset(fall=3))
