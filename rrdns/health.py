@@ -53,7 +53,10 @@ def observe(health: Health, check: Check, result: Result, now: float) -> Health:
         after = _bad(health, check, now)
     # The reason explains the state or what threatens it: a lone success does not hide the last failure.
     explains = not result.ok or after.state is not health.state or (after.state is State.UP and not after.failures)
-    return replace(after, seen=now, took=result.took, reason=result.reason if explains else health.reason)
+    reason = result.reason if explains else health.reason
+    # As `replace` would, in a third of its time, which is what most results cost.
+    counters = after.state, after.since, after.failures, after.successes, after.need, after.relapse_at
+    return Health(*counters, now, reason, result.took)
 
 
 def _calm(health: Health, check: Check, now: float) -> Health:

@@ -246,6 +246,7 @@ def test_the_short_way_accepts_nothing_that_h11_would_not(
         reader.receive_data(data)
         event = reader.next_event()
         assert isinstance(event, h11.Response) and event.status_code == int(found[1])
+        assert bytes(event.reason).strip() == (found[2] or b"").strip()
 
 
 def test_the_short_way_is_taken() -> None:

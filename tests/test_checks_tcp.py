@@ -131,12 +131,10 @@ def test_errors_of_the_path_and_of_ourselves() -> None:
 
 
 def test_out_of_descriptors_is_our_fault_and_void(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loops create sockets in different ways, so the error is put where both take it from."""
-
-    async def no_descriptor_left(*_: object, **__: object) -> None:
+    def no_descriptor_left(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("rrdns.checks.stream._connect", no_descriptor_left)
+    monkeypatch.setattr("rrdns.checks.dialer.connecting", no_descriptor_left)
     result = run(probe(aim(1, TcpProbe())))
     assert (result.ok, result.void, result.silent) == (False, True, False)
     assert "too many open files" in result.reason

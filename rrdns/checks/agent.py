@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from rrdns.checks.stream import Conversation, converse
+from rrdns.checks.conversation import Conversation
+from rrdns.checks.dialer import Dialer
 from rrdns.checks.words import plain, shown
 from rrdns.model import AgentProbe, Result, Target
 
@@ -94,7 +95,7 @@ class Talk(Conversation):
         self.judge(self.said.ok, self.said.reason)
 
 
-async def probe(target: Target, asked: AgentProbe) -> Result:
+async def probe(target: Target, asked: AgentProbe, dialer: Dialer) -> Result:
     talk = Talk(asked)
-    result = await converse(talk, target)
+    result = await dialer.ask(talk, target)
     return replace(result, weight=talk.said.weight, word=talk.said.word)

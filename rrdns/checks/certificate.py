@@ -11,7 +11,8 @@ import ssl
 import time
 
 from rrdns.checks import tls
-from rrdns.checks.stream import Conversation, converse
+from rrdns.checks.conversation import Conversation
+from rrdns.checks.stream import in_tls
 from rrdns.checks.words import ago, plain
 from rrdns.model import Result, Target, TlsProbe
 
@@ -99,4 +100,4 @@ async def probe(target: Target, asked: TlsProbe) -> Result:
         name.encode("idna")  # ssl would object in the midst of the handshake
     except UnicodeError as error:
         return Result(False, f"cannot ask this: {plain(str(error))}")
-    return await converse(Handshake(asked), target, tls.context(asked.verify), name)
+    return await in_tls(Handshake(asked), target, tls.context(asked.verify), name)

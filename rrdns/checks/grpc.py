@@ -16,7 +16,9 @@ import h2.exceptions
 
 from rrdns import __version__
 from rrdns.checks import tls
-from rrdns.checks.stream import Conversation, converse
+from rrdns.checks.conversation import Conversation
+from rrdns.checks.dialer import Dialer
+from rrdns.checks.stream import in_tls
 from rrdns.checks.words import plain, shown
 from rrdns.model import GrpcProbe, Result, Target
 
@@ -73,12 +75,12 @@ class Call(Conversation):
             return self.judge(False, f"no answer in the first {TOTAL_LIMIT} bytes")
         try:
             for event in self._http.receive_data(data):
-                if not self.verdict.done():
+                if self.verdict is None:
                     self._event(event)
         except (h2.exceptions.ProtocolError, UnicodeDecodeError) as error:
             return self.judge(False, f"bad HTTP/2: {plain(str(error) or type(error).__name__, 80)}")
         answer = self._http.data_to_send()
-        if answer and self.transport and not self.verdict.done():
+        if answer and self.transport and self.verdict is None:
             self.transport.write(answer)
 
     def ended(self, how: str) -> None:
@@ -142,14 +144,14 @@ def verdict(headers: dict[str, str], message: bytes) -> tuple[bool, str]:
     return word == "SERVING", word
 
 
-async def probe(target: Target, asked: GrpcProbe) -> Result:
+async def probe(target: Target, asked: GrpcProbe, dialer: Dialer) -> Result:
     host = f"[{target.address}]" if ":" in target.address else target.address
     call = Call(asked, asked.host or f"{host}:{target.check.port}")
     if not asked.tls:
-        return await converse(call, target)
+        return await dialer.ask(call, target)
     name = asked.host.rstrip(".") or target.address
     try:
         name.encode("idna")
     except UnicodeError as error:
         return Result(False, f"cannot ask this: {plain(str(error))}")
-    return await converse(call, target, tls.context(asked.verify, "h2"), name)
+    return await in_tls(call, target, tls.context(asked.verify, "h2"), name)

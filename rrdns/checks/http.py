@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import quote
 
 import h11
 
 from rrdns import __version__
-from rrdns.checks import tls
-from rrdns.checks.stream import Conversation, converse
+from rrdns.checks import stream, tls
+from rrdns.checks.conversation import Conversation
+from rrdns.checks.dialer import Dialer
 from rrdns.checks.words import plain, shown, size, wanted
 from rrdns.model import HttpProbe, Result, Target
 
@@ -36,7 +38,7 @@ _SAFE_IN_PATH = "".join(chr(code) for code in range(0x21, 0x7F))  # as written; 
 _HEADER = rb"(?:(?!content-length|transfer-encoding)[!#$%&'*+.^_`|~0-9a-z-]+:[\t -~]*\r\n)*+"
 _LENGTH = rb"(?:content-length:[\t ]*[0-9]{1,15}\r\n|transfer-encoding:[\t ]*chunked\r\n)?+"
 _PLAIN = re.compile(
-    rb"(?-i:HTTP)/1\.[01] ([2-5][0-9][0-9])(?: [\t -~]*)?\r\n" + _HEADER + _LENGTH + _HEADER + rb"\r\n", re.I
+    rb"(?-i:HTTP)/1\.[01] ([2-5][0-9][0-9])(?: ([\t -~]*))?\r\n" + _HEADER + _LENGTH + _HEADER + rb"\r\n", re.I
 )
 
 
@@ -72,6 +74,8 @@ class HttpConversation(Conversation):
                 status = int(found[1])
                 if self._wants(status):
                     return self.judge(True, f"HTTP {status}")
+                if not 300 <= status < 400:  # of those, where to is worth knowing
+                    return self.judge(False, self._unwanted(status, found[2] or b""))
             self._start += data[:64]
             if not self._start.startswith(b"HTTP/1."[: len(self._start)]):
                 kind = "HTTP/1" if self._start.startswith(b"HTTP/") else "HTTP"
@@ -104,7 +108,7 @@ class HttpConversation(Conversation):
 
     def _read(self) -> None:
         """Judges by what has come so far, as far as that is possible."""
-        while not self.verdict.done():
+        while self.verdict is None:
             try:
                 event = self._h11.next_event()
             except h11.RemoteProtocolError as error:
@@ -136,24 +140,23 @@ class HttpConversation(Conversation):
     def _judge_status(self, answer: h11.Response | h11.InformationalResponse) -> None:
         self._status = status = answer.status_code
         if not self._wants(status):
-            self.judge(False, self._unwanted(answer))
+            self.judge(False, self._unwanted(status, bytes(answer.reason), answer.headers))
         elif not self._words:
             self.judge(True, f"HTTP {status}")
 
     def _wants(self, status: int) -> bool:
         return any(low <= status <= high for low, high in self._asked.statuses)
 
-    def _unwanted(self, answer: h11.Response | h11.InformationalResponse) -> str:
+    def _unwanted(self, status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> str:
         """`HTTP 503 Service Unavailable`, `HTTP 301 to https://...`, `HTTP 200, expected 204`."""
-        status = answer.status_code
         if 300 <= status < 400:
-            for name, value in answer.headers:
+            for name, value in headers:
                 if name == b"location":
                     return f"HTTP {status} to {plain(value.decode('latin-1'), 100)}"
         if status < 300:
             ranges = (str(low) if low == high else f"{low}-{high}" for low, high in self._asked.statuses)
             return f"HTTP {status}, expected {' '.join(ranges)}"
-        phrase = bytes(answer.reason).decode("latin-1").strip()
+        phrase = reason.decode("latin-1").strip()
         if not phrase and status in HTTPStatus._value2member_map_:
             phrase = HTTPStatus(status).phrase
         return f"HTTP {status} {plain(phrase, 60)}".rstrip()
@@ -220,14 +223,25 @@ def server_name(asked: HttpProbe, address: str) -> str:
     return (host.partition(":")[0] if host.count(":") == 1 else host).rstrip(".") or address
 
 
-async def probe(target: Target, asked: HttpProbe) -> Result:
+def conversation(target: Target, asked: HttpProbe) -> HttpConversation | Result:
+    """What to say, or why that can't be said."""
     try:
-        request = _said(asked, target.address, target.check.port)
-        name = server_name(asked, target.address) if asked.tls else ""
-        name.encode("idna")  # ssl would object in the midst of the handshake
+        return HttpConversation(asked, _said(asked, target.address, target.check.port))
     except (h11.LocalProtocolError, UnicodeError) as error:
         return Result(False, f"cannot ask this: {plain(str(error))}")
-    talk = HttpConversation(asked, request)
-    if not asked.tls:
-        return await converse(talk, target)
-    return await converse(talk, target, tls.context(asked.verify), name)
+
+
+async def in_tls(talk: HttpConversation, target: Target, asked: HttpProbe) -> Result:
+    name = server_name(asked, target.address)
+    try:
+        name.encode("idna")  # ssl would object in the midst of the handshake
+    except UnicodeError as error:
+        return Result(False, f"cannot ask this: {plain(str(error))}")
+    return await stream.in_tls(talk, target, tls.context(asked.verify), name)
+
+
+async def probe(target: Target, asked: HttpProbe, dialer: Dialer) -> Result:
+    talk = conversation(target, asked)
+    if isinstance(talk, Result):
+        return talk
+    return await (in_tls(talk, target, asked) if asked.tls else dialer.ask(talk, target))

@@ -8,11 +8,14 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
+from rrdns.checks.dialer import Line
 from rrdns.model import CommandProbe, Result, Target
 
 FIRST_SHARE = 1 / 8
 LEAST_SHARE = 1 / 64
 PATIENCE = 0.1  # seconds until a running probe is one that waits
+
+Running = asyncio.Task[Result] | Line
 
 
 class Place(Enum):
@@ -33,9 +36,9 @@ class Job:
         "entry",
         "gone",
         "place",
+        "running",
         "runs_command",
         "target",
-        "task",
     )
 
     def __init__(self, target: Target, due: float) -> None:
@@ -49,7 +52,7 @@ class Job:
         self.asleep = False  # running, and waiting for long (see Lane)
         self.again = False  # to be asked once more when it ends
         self.gone = False
-        self.task: asyncio.Task[Result] | None = None
+        self.running: Running | None = None
 
 
 class Lane:

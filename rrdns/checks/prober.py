@@ -8,8 +8,9 @@ A target is in exactly one place:
        ^                                                           |
        '--------- result: on_result says how soon again -----------'
 
-WAITING targets stand in the wheel and cost nothing; only a RUNNING one has a task. Connections and commands have
-a lane each (`jobs.Lane`), bounded in parallel, and paced by what the loop can do; how late probes begin is counted.
+WAITING targets stand in the wheel and cost nothing; only a RUNNING one has a connection (`dialer`) or a task.
+Connections and commands have a lane each (`jobs.Lane`), bounded in parallel, and paced by what the loop can do; how
+late probes begin is counted. How soon again: `rhythm`.
 
 Must not know: what a result means. How soon to ask again is `on_result`'s answer.
 """
@@ -17,35 +18,35 @@ Must not know: what a result means. How soon to ask again is `on_result`'s answe
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 import math
 import random
 import resource
 import time
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
-from rrdns.checks.ask import probe
-from rrdns.checks.jobs import LATE_BOUNDS, Job, Lane, Place, Stats
+from rrdns.checks import rhythm
+from rrdns.checks.ask import plain_talk, probe
+from rrdns.checks.dialer import Dialer, Line, Outcome
+from rrdns.checks.jobs import LATE_BOUNDS, Job, Lane, Place, Running, Stats
 from rrdns.checks.lag import LagWatch
+from rrdns.checks.wheel import WIDTH, Wheel
 from rrdns.model import Result, Target
 
 log = logging.getLogger(__name__)
 
 LAG_LIMIT = 0.1  # DESIGN: a probe during which the own loop lagged longer is void
-JITTER = 0.1
-SHORTEST = 0.05  # seconds between probes of one target, whatever `on_result` says
 SLEEPERS = 8  # times `concurrency`: connections that wait for slow or dead hosts
-REST = 0.005  # seconds between two looks at the wheel, and the width of one of its slots
+REST = WIDTH  # seconds between two looks at the wheel
 CLOCK_STEP = 0.001  # uvloop's
 COMPLAIN_EVERY = 60.0
 
 OnResult = Callable[[Target, Result], float]
-Ask = Callable[[Target], Awaitable[Result]]
+Ask = Callable[[Target], Coroutine[Any, Any, Result]]
 
 
 class Prober:
@@ -59,15 +60,17 @@ class Prober:
         *,
         sleepers: int | None = None,
         rng: random.Random | None = None,
-        ask: Ask = probe,
+        ask: Ask | None = None,
         lag_limit: float = LAG_LIMIT,
         cpu: Callable[[], float] = time.thread_time,
     ) -> None:
         """`on_result` gets each result, void ones too, and returns the seconds from this probe's begin to the next.
 
-        At most `concurrency` connections are busy at once, besides up to `sleepers` that wait for slow hosts.
+        At most `concurrency` connections are busy at once, besides up to `sleepers` that wait for slow hosts. `ask` is
+        for those who ask otherwise than `checks.ask` does.
         """
         self._ask = ask
+        self._dialer: Dialer | None = None
         self._on_result = on_result
         concurrency = max(1, concurrency)
         self._connections = Lane(concurrency, _sleepers(concurrency) if sleepers is None else sleepers)
@@ -81,12 +84,7 @@ class Prober:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: dict[str, Job] = {}
         self._leaving: dict[str, Job] = {}  # removed while running
-        self._wheel: dict[int, list[tuple[int, Job]]] = {}
-        """Who is due by the end of a slot, that is by its number times REST. A heap of 20,000 targets would be walked
-        up and down with a cache miss at each step; one of the slots in use is short."""
-        self._slots: list[int] = []
-        """A heap of the wheel's keys."""
-        self._numbers = itertools.count()
+        self._wheel = Wheel()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._stopped = False
@@ -123,6 +121,8 @@ class Prober:
             raise RuntimeError("the prober was started before")
         self._loop = asyncio.get_running_loop()
         self._lag = LagWatch(self._lag_limit, self._on_tick, self._cpu)
+        if self._ask is None:
+            self._dialer = Dialer()
         for job in self._jobs.values():
             job.due = self._loop.time()
             self._enqueue(job)
@@ -130,13 +130,15 @@ class Prober:
 
     async def stop(self) -> None:
         """Ends all probes; `on_result` is not called any more when this is called."""
-        tasks = [job.task for job in (*self._jobs.values(), *self._leaving.values()) if job.task]
+        running = [job.running for job in (*self._jobs.values(), *self._leaving.values())]
         self.set_targets({})
         self._stopped = True
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(one for one in running if isinstance(one, asyncio.Task)), return_exceptions=True)
+        if self._dialer:
+            self._dialer.close()
         if self._lag:
             self._lag.off()
 
@@ -178,9 +180,11 @@ class Prober:
     def _remove(self, key: str) -> None:
         job = self._jobs.pop(key)
         job.gone = True
-        if job.task:
+        if job.running:
             self._leaving[key] = job
-            job.task.cancel()
+            job.running.cancel()
+            if isinstance(job.running, Line) and self._loop:  # it tells nobody
+                self._loop.call_soon(self._ended, job, self._lane(job), None)
 
     def _wait_until(self, job: Job, due: float) -> None:
         assert self._loop
@@ -188,14 +192,9 @@ class Prober:
         if due <= self._loop.time():
             return self._enqueue(job)
         job.place = Place.WAITING
-        job.entry = next(self._numbers)
-        slot = math.ceil(due / REST)
-        there = self._wheel.get(slot)
-        if there is None:
-            there = self._wheel[slot] = []
-            heapq.heappush(self._slots, slot)
-        there.append((job.entry, job))
-        self._set_timer()
+        self._wheel.put(job)
+        if self._timer is None or due < self._timer_at:
+            self._set_timer()
 
     def _set_timer(self) -> None:
         """One timer, for the first slot; it rests a while first, so that those due nearly together share it.
@@ -204,9 +203,10 @@ class Prober:
         (When we were kept from the CPU for that long, uvloop's `call_at` gives a handle that has no `when`.)
         """
         assert self._loop
-        if not self._slots:
+        first = self._wheel.first
+        if first is None:
             return
-        when = max(self._slots[0] * REST, self._loop.time() + REST)
+        when = max(first, self._loop.time() + REST)
         if self._timer is None or when < self._timer_at - REST:
             if self._timer:
                 self._timer.cancel()
@@ -216,11 +216,8 @@ class Prober:
         assert self._loop and self._lag
         self._timer = None
         self._lag.look()  # a pause that just ended is not the fault of the probes begun now
-        now = self._loop.time()
-        while self._slots and self._slots[0] * REST <= now + CLOCK_STEP:
-            for entry, job in self._wheel.pop(heapq.heappop(self._slots)):
-                if job.entry == entry and not job.gone:
-                    self._enqueue(job)
+        for job in self._wheel.taken(self._loop.time() + CLOCK_STEP):
+            self._enqueue(job)
         self._set_timer()
         self._fill()
 
@@ -253,37 +250,45 @@ class Prober:
         if late > job.target.check.interval / 2:
             job.bunched = True
         lane.begin(job, now)
-        job.task = self._loop.create_task(self._attempt(job.target))
-        job.task.add_done_callback(partial(self._ended, job, lane))
-
-    async def _attempt(self, target: Target) -> Result:
+        ended = partial(self._ended, job, lane)
         try:
-            return await self._ask(target)
-        except Exception as error:
-            self._errors += 1
-            log.exception("probe of %s (check %s): internal error", target.address, target.check.name)
-            return Result(False, f"internal error: {error!r}")
+            job.running = self._asking(job.target, ended)
+        except Exception as error:  # a fault of our own
+            self._loop.call_soon(ended, error)
 
-    def _ended(self, job: Job, lane: Lane, task: asyncio.Task[Result]) -> None:
+    def _asking(self, target: Target, ended: Callable[[Outcome | None], None]) -> Running:
+        if self._dialer and (talk := plain_talk(target)):
+            return self._dialer.dial(talk, target, ended)
+        task = asyncio.ensure_future(self._ask(target) if self._ask else probe(target, self._dialer))
+        task.add_done_callback(lambda task: ended(None if task.cancelled() else task.exception() or task.result()))
+        return task
+
+    def _ended(self, job: Job, lane: Lane, outcome: Outcome | None) -> None:
+        """None: it was cancelled."""
         assert self._loop and self._lag
         lane.end(job)
-        job.task = None
+        job.running = None
         if job.gone:
             self._leaving.pop(job.target.key, None)
-        elif task.cancelled() and job.again:  # it had been removed, and came back
+        elif outcome is None and job.again:  # it had been removed, and came back
             job.again = False
             self._wait_until(job, self._loop.time())
         else:
-            result = Result(False, "internal error: cancelled") if task.cancelled() else task.result()
+            result = outcome if isinstance(outcome, Result) else self._our_fault(job.target, outcome)
             if not result.void and self._lag.since(job.begun):
                 result = replace(result, void=True, reason=f"not counted: this process lagged (got: {result.reason})")
             self._count(result)
-            delay = self._delay(job, result, self._pace(job, result))
+            delay = rhythm.delay(job, result, self._pace(job, result), self._rng)
             if not job.gone:  # on_result may have taken it away
                 self._wait_until(job, max(self._loop.time(), job.begun + delay))
         self._fill()
 
-    # ------------------------------------------------------------ how soon
+    def _our_fault(self, target: Target, error: BaseException | None) -> Result:
+        if error is None:
+            return Result(False, "internal error: cancelled")
+        self._errors += 1
+        log.error("probe of %s (check %s): internal error", target.address, target.check.name, exc_info=error)
+        return Result(False, f"internal error: {error!r}")
 
     def _pace(self, job: Job, result: Result) -> float:
         """What `on_result` says; whatever it does, the prober goes on."""
@@ -294,32 +299,6 @@ class Prober:
             log.exception("taking the result of %s (check %s): internal error", job.target.address, check.name)
             pace = check.interval
         return pace if math.isfinite(pace) else check.interval
-
-    def _delay(self, job: Job, result: Result, pace: float) -> float:
-        """Seconds from this probe's begin to the next one's.
-
-        | this probe was                                            | next                              |
-        |-----------------------------------------------------------|-----------------------------------|
-        | overtaken by a kick                                       | at once                           |
-        | void: nothing is known, so ask again soon                 | pace, at most `fast`; ±10 %       |
-        | good, begun in a crowd (first round, or after a pause)    | anywhere in 10..100 % of pace     |
-        | any other                                                 | pace ±10 %                        |
-
-        Never later than 1.1 * pace (and a REST), which the failover budget counts on.
-        """
-        again, job.again = job.again, False
-        bunched = job.bunched
-        if again:
-            return 0.0
-        if result.void:
-            return self._jittered(min(pace, job.target.check.fast))
-        job.bunched = False
-        if bunched and result.ok:
-            return max(SHORTEST, pace * self._rng.uniform(0.1, 1.0))
-        return self._jittered(pace)
-
-    def _jittered(self, pace: float) -> float:
-        return max(SHORTEST, pace * self._rng.uniform(1 - JITTER, 1 + JITTER))
 
     def _on_tick(self, busy: float) -> None:
         assert self._loop and self._lag

@@ -10,7 +10,9 @@ import os
 import re
 
 from rrdns.checks import tls
-from rrdns.checks.stream import Conversation, converse
+from rrdns.checks.conversation import Conversation
+from rrdns.checks.dialer import Dialer
+from rrdns.checks.stream import in_tls
 from rrdns.checks.words import plain, shown
 from rrdns.model import Result, SmtpProbe, Target
 
@@ -35,7 +37,7 @@ class Session(Conversation):
     def heard(self, data: bytes) -> None:
         self._left += data
         self._size += len(data)
-        while b"\n" in self._left and not self.verdict.done():
+        while b"\n" in self._left and self.verdict is None:
             line, _, self._left = self._left.partition(b"\n")
             self._line(line.removesuffix(b"\r"))
         if self._size > REPLY_LIMIT:
@@ -76,12 +78,12 @@ class Session(Conversation):
         self.judge(True, "SMTP 250, STARTTLS offered" if self._asked.starttls else "SMTP 250", _QUIT)
 
 
-async def probe(target: Target, asked: SmtpProbe) -> Result:
+async def probe(target: Target, asked: SmtpProbe, dialer: Dialer) -> Result:
     if not asked.tls:
-        return await converse(Session(asked), target)
+        return await dialer.ask(Session(asked), target)
     name = asked.host.rstrip(".") or target.address
     try:
         name.encode("idna")
     except UnicodeError as error:
         return Result(False, f"cannot ask this: {plain(str(error))}")
-    return await converse(Session(asked), target, tls.context(asked.verify), name)
+    return await in_tls(Session(asked), target, tls.context(asked.verify), name)

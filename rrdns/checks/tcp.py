@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rrdns.checks.stream import Conversation, converse
+from rrdns.checks.conversation import Conversation
 from rrdns.checks.words import size, wanted
-from rrdns.model import Result, Target, TcpProbe
+from rrdns.model import TcpProbe
 
 EXPECT_LIMIT = 65536  # what is expected must come within so many bytes
 
@@ -37,7 +37,3 @@ class TcpConversation(Conversation):
     def waiting(self) -> str:
         so_far = f" ({size(self.received)} so far)" if self.received else ""
         return f"waiting for {wanted(self._asked.expect)}{so_far}"
-
-
-async def probe(target: Target, asked: TcpProbe) -> Result:
-    return await converse(TcpConversation(asked), target)

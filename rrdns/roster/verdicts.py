@@ -153,6 +153,11 @@ class Verdicts:
         if result.word or result.weight is not None:
             self._hear_agent(key, result)
         before = self.health[key]
+        overdue = self._guard_due is not None and now >= self._guard_due
+        steady = result.ok and before.state is State.UP and not before.failures and key not in self.guard.silent
+        if steady and not overdue:  # what most results are; nothing below would find news in it
+            self.health[key] = health.observe(before, target.check, result, now)
+            return
         was_outside = self._outside(key)
         base = before if result.silent else isolation.believed(self.guard, key, before)
         after = self.health[key] = health.observe(base, target.check, result, now)
@@ -164,7 +169,6 @@ class Verdicts:
             self.guard = isolation.observe(guard, target, pools, before, result, now)
         self._silent_down += self._outside(key) - was_outside
         fell = after.state is not before.state and self.guard.silent
-        overdue = self._guard_due is not None and now >= self._guard_due
         if overdue or ((fell or self.guard is not guard) and self._may_turn(now)):
             self._watch(now)
         self._believe(key)

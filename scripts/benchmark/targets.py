@@ -17,7 +17,7 @@ from targets_server import Targets, targets
 
 NAME, TITLE = "targets", "10,000 TCP and 10,000 HTTP targets, each every 5 s"
 COUNT, SIZE, INTERVAL = 10_000, 100, 5.0
-JITTER = 0.1  # of the interval, either way (rrdns.checks.prober)
+JITTER = 0.1  # of the interval, either way (rrdns.checks.rhythm)
 SETTLE, WINDOW = 15, 30
 KINDS = {"tcp": ("tcp",), "http": ("http",), "both": ("tcp", "http")}
 
