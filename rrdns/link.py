@@ -76,15 +76,14 @@ def pack_set(one: AnswerSet | None) -> Any:
     """An AnswerSet as nested tuples for marshal."""
     if one is None:
         return None
-    bodies = tuple((b.flags, b.counts, b.data, b.owners, b.alias, b.extra) for b in one.bodies)
-    return (bodies, one.slots, one.counted, one.ede, one.hashed)
+    return (tuple(map(tuple, one.bodies)), one.slots, one.counted, one.ede, one.hashed)
 
 
 def unpack_set(data: Any) -> AnswerSet | None:
     if data is None:
         return None
     bodies, slots, counted, ede, hashed = data
-    return AnswerSet(tuple(Body(*body) for body in bodies), slots, counted, ede, hashed)
+    return AnswerSet(tuple(map(Body._make, bodies)), slots, counted, ede, hashed)
 
 
 def pack_zone(zone: ZoneAnswers | None) -> Any:
