@@ -30,6 +30,7 @@ from rrdns.server.limited import limiter, open_udp
 from rrdns.server.policy import policy
 from rrdns.server.respond import AnswerTable
 from rrdns.server.tcp import TcpServer
+from rrdns.server.turns import ask_for_short_turns
 from rrdns.server.udp import BatchSocket, PlainSocket
 from rrdns.settings import Settings
 
@@ -310,6 +311,7 @@ def main(argv: list[str] | None = None) -> int:
     listener = socket.socket(fileno=options.link)
     listener.setblocking(False)
     one = Worker(row, shared, listener, udp, tcp, Settings.from_json(os.environ.get("RRDNS_SETTINGS", "{}")))
+    ask_for_short_turns()
     walls = confine()  # all that is needed is open and imported
     shared.set(row, "confined", int(bool(walls)))
     if not walls:
