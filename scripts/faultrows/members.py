@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
+import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import data
 import servers
@@ -156,17 +159,27 @@ def two_hundred(run: Run, finding: Finding, lasts: float, count: int = 200) -> N
         with servers.rrdns(write, "--workers", "2") as server:
             states = lambda: [one["state"] for one in pool(server)["members"].values()]  # noqa: E731
             wait_for(lambda: set(states()) == {"up"}, 60, "all are up")
-            quiet = pace(server.port, run.rate, 5, ground.NAME).result()
-            load = pace(server.port, run.rate, lasts + 1, ground.NAME)
-            flap(web, lasts)
-            figures = load.result()
+            quiet = windows(server, run.rate, lasts)
+            storm = threading.Thread(target=flap, args=(web, lasts))
+            storm.start()
+            stormy = windows(server, run.rate, lasts)
+            storm.join()
             events = server.control.get("/events", limit=10_000)["events"]
             turned = sum(one["subject"] == "member" and one["before"] != "unknown" for one in events)
             allowed = lasts / ((RISE + FALL) * ground.FAST)
             finding.at_most("200: changes per member", turned / count, allowed)
-            finding.at_most("200: p99 / quiet", figures["p99_ms"] / quiet["p99_ms"], 1.2, timing=True)
-            ground.count(finding, figures, what="200")
+            p99, before = (statistics.median(one["p99_ms"] for one in those) for those in (stormy, quiet))
+            finding.at_most("200: p99 / quiet", p99 / before, 1.2, timing=True)
+            finding.notes.append(f"200: p99 {before:.2f} ms quiet, {p99:.2f} ms in the storm")
+            for number, figures in enumerate(stormy, 1):
+                ground.count(finding, figures, what=f"200, part {number}")
             finding.at_most("200: steady members down", sum(one != "up" for one in states()[count:]), 0)
+
+
+def windows(server: servers.Server, rate: float, lasts: float, count: int = 3) -> list[dict[str, Any]]:
+    """What a paced client sees in each part of that time: one in which the machine did something else is one of
+    three."""
+    return [pace(server.port, rate, lasts / count, ground.NAME).result() for _ in range(count)]
 
 
 def pool(server: servers.Server) -> dict[str, dict[str, dict[str, str]]]:
