@@ -1,9 +1,9 @@
 """Asking hosts whether they live: one probe of one target, and the prober that keeps asking. Floor 4.
 
-    prober      when to ask: the heap of due targets (`jobs`), parallelism, jitter, the guard against `lag`
+    prober      when to ask: the `wheel` of due targets (`jobs`), parallelism, `rhythm`, the guard against `lag`
     ask         from a target to the module that asks it, at the address the check is aimed at
     tcp http certificate smtp grpc agent
-                what to ask over a connection; all stand on `stream` (connect, TLS, one deadline)
+                what to ask over a connection, each a `conversation`; held by the `dialer`, in TLS by `stream`
     dns icmp    what to ask by datagrams
     command     what to ask by running a program
     tls         contexts, and what a failed handshake means

@@ -69,9 +69,14 @@ class Line:
 
     def dial(self) -> None:
         """Raises OSError."""
-        self._socket = connecting(self._target.address, self._target.check.port)
-        self.descriptor = self._socket.fileno()
-        self._dialer.watch(self)
+        wire = connecting(self._target.address, self._target.check.port)
+        self.descriptor = wire.fileno()
+        try:
+            self._dialer.watch(self)
+        except OSError:
+            wire.close()
+            raise
+        self._socket = wire
 
     def happened(self, events: int) -> None:
         talk, wire = self._talk, self._socket
@@ -236,8 +241,8 @@ class Dialer:
     # -------------------------------------------------- for the lines
 
     def watch(self, line: Line) -> None:
-        self._lines[line.descriptor] = line
         self._epoll.register(line.descriptor, select.EPOLLOUT)
+        self._lines[line.descriptor] = line
 
     def hear(self, line: Line, and_write: bool) -> None:
         self._epoll.modify(line.descriptor, select.EPOLLIN | select.EPOLLOUT if and_write else select.EPOLLIN)
