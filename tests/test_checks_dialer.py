@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -114,6 +115,30 @@ def test_nobody_is_told_before_dial_returns(run: Callable[[Work], None]) -> None
         assert isinstance(result, Result) and not result.ok and result.took < PATIENCE
 
     run(work)
+
+
+def test_a_reset_that_the_first_words_meet_is_told_as_one(run: Callable[[Work], None]) -> None:
+    """The kernel tells of it the one who writes; who reads after that sees an end like any other."""
+
+    class ResetBeforeItSpeaks(TcpConversation):
+        def begin(self) -> bytes:
+            peer, _ = listener.accept()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+            return super().begin()
+
+    async def work() -> None:
+        told: list[Outcome] = []
+        asked = TcpProbe(send=b"PING", expect=b"PONG")
+        with Dialer() as dialer:
+            dialer.dial(ResetBeforeItSpeaks(asked), aim(listener.getsockname()[1], asked), told.append)
+            await until(lambda: told)
+        (result,) = told
+        assert isinstance(result, Result)
+        assert (result.ok, result.reason) == (False, "connection reset after 0 bytes without 'PONG'")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        run(work)
 
 
 def test_last_words_longer_than_the_kernel_takes_arrive_whole(run: Callable[[Work], None]) -> None:

@@ -40,6 +40,7 @@ class Line:
         "_begun",
         "_dialer",
         "_done",
+        "_lost",
         "_socket",
         "_talk",
         "_target",
@@ -56,6 +57,7 @@ class Line:
         self._done: Done | None = done  # None: told, or nobody wants to know any more
         self._socket: socket.socket | None = None
         self._unsent = b""
+        self._lost: OSError | None = None
         self.turn = turn  # of the dialer, in which it was begun
         self.descriptor = -1
         self._begun = time.monotonic()
@@ -106,7 +108,7 @@ class Line:
             if data:
                 self._talk.data_received(data)
             else:
-                self._talk.eof_received()
+                self._talk.connection_lost(self._lost)
 
     def _send_rest(self, events: int) -> None:
         rest, self._unsent = self._unsent, b""
@@ -155,6 +157,9 @@ class Line:
             sent = self._socket.send(data)
         except BlockingIOError:
             sent = 0
+        except ConnectionResetError as error:  # the kernel says so once, and to who reads next it is a mere end
+            self._lost = error
+            return
         except OSError:  # the other side is gone: the next event says how
             return
         if sent < len(data):
