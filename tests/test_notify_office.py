@@ -165,6 +165,15 @@ async def test_a_start_tells_what_changed_while_nobody_listened(tmp_path: Path) 
         assert told == {"web/web2": ("down", "up"), "web/web3": ("up", "down")}
 
 
+async def test_a_start_tells_it_in_the_order_of_the_picture() -> None:
+    words = ["web1", "db2", "a", "web10", "web9", "c", "zoo", "b"]
+    now = {("pool", word): ("down", "nobody is up") for word in words}
+    with HttpSink() as web:
+        async with office(sink(web.url), picture=now):
+            await until(lambda: web.taken)
+        assert [event["name"] for event in web.taken[0]["events"]] == words
+
+
 async def test_what_is_in_no_picture_is_forgotten_at_a_start_but_not_at_a_reload(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     picture = {("pool", "web"): ("ok", "")}

@@ -39,7 +39,7 @@ _WELL = {"member": "up", "director": "up", "name": "up"}
 
 Json = dict[str, Any]
 Picture = Mapping[Key, tuple[str, str]]
-"""Of every subject the word for its state now, and why."""
+"""Of every subject the word for its state now, and why; told in this order."""
 
 
 class Post:
@@ -111,7 +111,7 @@ class Office:
                     del post.collector.told[key]
             self._outbox.keep_told(post.sink.name, told, post.collector.told)
             told = dict(post.collector.told)
-            for key in {*(key for key in told if key[0] in subjects), *picture}:
+            for key in [*picture, *(key for key in told if key[0] in subjects and key not in picture)]:
                 word, why = picture.get(key, (ABSENT, "it is there no more"))
                 last = told[key].after if key in told else None
                 notice = Notice(now.wall, *key, last or _WELL.get(key[0], "ok"), clean(word), clean(why))

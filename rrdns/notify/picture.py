@@ -12,13 +12,14 @@ from rrdns.roster.roster import Roster
 
 
 def picture(roster: Roster, now: float) -> dict[Key, tuple[str, str]]:
-    """Of every pool, member, director, host name and the guard its state and why, in the words of their events."""
+    """Of every pool, member, director, host name and the guard its state and why, in the words of their events; and
+    in their order: the members of a pool before it."""
     found: dict[Key, tuple[str, str]] = {}
     for name, duty in roster.duties.items():
-        found["pool", name] = duty.selection.state, duty.selection.why
         for index, host in enumerate(duty.hosts):
             why = telling.of_member(duty, index, roster.verdicts) if host.word != "up" else ""
             found["member", f"{name}/{host.name}"] = host.word, why
+        found["pool", name] = duty.selection.state, duty.selection.why
     for name, feed in roster.directors.feeds.items():
         state = feed.state(now)
         found["director", name] = state, directors.reason(feed, state)
