@@ -128,12 +128,15 @@ def _other(name: str, words: list[str], files: dict[str, str], port: int, cpus: 
 
 
 def gdnsd(
-    targets_port: int, cpus: tuple[int, ...] = (), threads: int = 1, zones: Mapping[str, str] = MappingProxyType({})
+    targets_port: int,
+    cpus: tuple[int, ...] = (),
+    threads: int = 1,
+    zones: Mapping[str, str] = MappingProxyType({}),
+    members: Mapping[str, int] = MappingProxyType(dict(zip(data.MEMBERS, data.WEIGHTS, strict=True))),
 ) -> contextlib.AbstractContextManager[Server]:
-    """`zones`: more of them, master files by name."""
+    """`zones`: more of them, master files by name. `members`: weights by address."""
     port = machine.free_port()
-    pairs = enumerate(zip(data.MEMBERS, data.WEIGHTS, strict=True))
-    pool = ", ".join(f"w{at} => [ {address}, {weight} ]" for at, (address, weight) in pairs)
+    pool = ", ".join(f"w{at} => [ {address}, {weight} ]" for at, (address, weight) in enumerate(members.items()))
     config = f"""
 options => {{ listen => [ 127.0.0.1 ], dns_port => {port}, run_dir => @FOLDER@/run, state_dir => @FOLDER@/state,
   udp_threads => {threads}, tcp_threads => 1 }}
