@@ -27,7 +27,7 @@ def start(check: Check) -> Health:
 
 # | state   | result  | then                                                                                |
 # |---------|---------|-------------------------------------------------------------------------------------|
-# | any     | void    | nothing: our own loop lagged, the result says nothing                               |
+# | any     | void    | nothing: our own loop lagged, the result says nothing but, before any other, why    |
 # | unknown | success | up at once; failures seen before still count                                        |
 # | unknown | failure | failures + 1; at `fall`: down                                                       |
 # | up      | success | with failures counted: successes + 1; at `ok` in a row both counters are cleared    |
@@ -42,8 +42,8 @@ def start(check: Check) -> Health:
 
 def observe(health: Health, check: Check, result: Result, now: float) -> Health:
     """The health after one more result; the table above is the whole rule."""
-    if result.void:
-        return health
+    if result.void:  # says nothing of the host; before anything has, it says why nothing is known
+        return health if health.seen else replace(health, reason=result.reason)
     health = _calm(health, check, now)
     if health.state is State.DOWN:
         after = _while_down(health, check, result.ok, now)

@@ -80,7 +80,9 @@ def test_fall_and_ok_of_one() -> None:
 
 
 def test_void_results_change_nothing() -> None:
-    for results in ((), (GOOD,), (GOOD, BAD), (BAD, BAD, BAD), (BAD, BAD, BAD, GOOD)):
+    first = rules.observe(rules.start(CHECK), CHECK, VOID, 1000.0)
+    assert first == dataclasses.replace(rules.start(CHECK), reason=VOID.reason)  # why nothing is known yet
+    for results in ((GOOD,), (GOOD, BAD), (BAD, BAD, BAD), (BAD, BAD, BAD, GOOD)):
         host = Host()
         host.feed(*results)
         assert rules.observe(host.health, CHECK, VOID, host.now) is host.health

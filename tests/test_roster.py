@@ -28,8 +28,8 @@ from small_roster import (
     zone,
 )
 
-from rrdns import wire
-from rrdns.model import Check, DataSet, Event, HttpProbe, Override, Pool, RRset, Service, WhenDown
+from rrdns import health, wire
+from rrdns.model import Check, DataSet, Event, HttpProbe, Override, Pool, RRset, Service, State, WhenDown
 from rrdns.roster import roster as roster_module
 from rrdns.roster.roster import NOTHING, Roster, UnknownMember
 
@@ -101,6 +101,15 @@ def test_void_and_strange_results_change_nothing() -> None:
     before = one.health(target(1))
     assert one.observe(target(1), VOID, 50.0) is NOTHING and one.health(target(1)) is before
     assert one.observe("nobody@192.0.2.99", BAD, 50.0) is NOTHING
+
+
+def test_why_nothing_is_known_of_a_target_is_told() -> None:
+    one = Roster()
+    one.load(dataset(), 0.0)
+    assert one.observe(target(1), VOID, 1.0) is NOTHING and not one.settled(1.0)
+    assert one.health(target(1)) == replace(health.start(CHECK), reason=VOID.reason)
+    one.observe(target(1), GOOD, 2.0)
+    assert one.health(target(1)).state is State.UP and one.health(target(1)).reason == GOOD.reason
 
 
 def test_counters_of_members_outside_the_answer_do_not_shorten_the_ttl() -> None:

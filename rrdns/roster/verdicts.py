@@ -148,7 +148,10 @@ class Verdicts:
         if key in self._witnesses:
             self._hear(key, result, now)
         target = self.targets.get(key)
-        if target is None or result.void:
+        if target is None:
+            return
+        if result.void:
+            self.health[key] = health.observe(self.health[key], target.check, result, now)
             return
         if result.word or result.weight is not None:
             self._hear_agent(key, result)
