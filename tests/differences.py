@@ -19,62 +19,18 @@ Before the list, three things are made equal, each by its own rule (`evened`):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from replies import Record, Reply, Section
+from replies import Reply, Section
+from world import World
 
 from rrdns import wire
-from rrdns.model import Zone
 
 _NOTHING: Section = frozenset()
 _SIGNATURES = (46, 47)  # RRSIG, NSEC
 _HINFO = 13
-
-
-class World:
-    """All zones that are served together, and which names exist in each."""
-
-    def __init__(self, zones: Mapping[bytes, Zone]) -> None:
-        self.zones = zones
-        self.records: set[Record] = set()
-        self.names: dict[bytes, set[bytes]] = {}
-        self.types: dict[tuple[bytes, bytes], set[int]] = {}
-        for apex, zone in zones.items():
-            exist = self.names[apex] = {apex}
-            for one in zone.rrsets:
-                self.types.setdefault((apex, one.name), set()).add(one.type)
-                self.records.update((one.name, one.type, 1, one.ttl, data) for data in one.rdatas)
-                above = one.name
-                while above not in exist:
-                    exist.add(above)
-                    above = wire.parent(above)
-
-    def apex_of(self, name: bytes) -> bytes | None:
-        """The innermost zone the name lies in."""
-        while name not in self.zones:
-            if name == b"\0":
-                return None
-            name = wire.parent(name)
-        return name
-
-    def outer_of(self, apex: bytes) -> bytes | None:
-        return self.apex_of(wire.parent(apex))
-
-    def foreign(self, name: bytes) -> bool:
-        """Whether the name, one above it below its zone's apex, or a wildcard for them is in the zone around only."""
-        apex = self.apex_of(name)
-        outer = self.outer_of(apex) if apex is not None else None
-        if apex is None or outer is None:
-            return False
-        here, there = self.names[apex], self.names[outer]
-        while name != apex:
-            above = wire.parent(name)
-            if any(one in there and one not in here for one in (name, b"\x01*" + above)):
-                return True
-            name = above
-        return False
 
 
 @dataclass(frozen=True)
@@ -129,11 +85,14 @@ def evened(case: Case) -> Case:
         if ours.additional <= case.world.records:
             ours, theirs = replace(ours, additional=_NOTHING), replace(theirs, additional=_NOTHING)
         return replace(case, ours=ours, theirs=theirs)
-    made = {
-        one for one in theirs.additional if one[0] not in case.world.names.get(case.world.apex_of(one[0]) or b"", ())
-    }
+    more = theirs.additional - ours.additional
+    made = {one for one in more if one[0] not in case.world.names.get(case.world.apex_of(one[0]) or b"", ())}
     theirs = replace(theirs, additional=theirs.additional - made)
-    if theirs.additional < ours.additional and len(ours.additional) > 2 and ours.size > case.limit:
+    sizes: dict[tuple[bytes, int], int] = {}  # of the RRsets left out: all of one, or nothing
+    for owner, rtype, _, _, data in ours.additional - theirs.additional:
+        sizes[owner, rtype] = sizes.get((owner, rtype), 0) + len(owner) + 10 + len(data)
+    tight = len(ours.additional) > 2 or case.limit - theirs.size < max(sizes.values(), default=0)
+    if theirs.additional < ours.additional and tight and ours.size > case.limit:
         ours = replace(ours, additional=theirs.additional)
     return replace(case, ours=ours, theirs=theirs)
 
@@ -168,7 +127,10 @@ def _one_tree(case: Case) -> bool:
         there = case.name in case.world.names[outer] or case.world.foreign(case.name)
         return there and case.theirs.aa  # Knot gives all it has, so it can't second here
     names = case.chain(case.ours) + case.chain(case.theirs)
-    return case.peer == "nsd" and case.seconded and any(case.world.foreign(name) for name in names)
+    # Knot may differ for a reason of its own, below.
+    alike = (case.other.rcode, case.other.answer) == (case.whole.rcode, case.whole.answer)
+    seconded = case.seconded or alike or case.type in _SIGNATURES
+    return case.peer == "nsd" and seconded and any(case.world.foreign(name) for name in names)
 
 
 def _above_inner(case: Case) -> bool:
@@ -209,6 +171,16 @@ def _long_target(case: Case) -> bool:
     return case.peer == "knotd" and case.ours.rcode == wire.YXDOMAIN == case.theirs.rcode and case.theirs.tc
 
 
+def _on_at_long_target(case: Case) -> bool:
+    """Knot goes on at the DNAME's target: a cut's NS, a SOA (and NXDOMAIN), records asked for."""
+    if case.peer != "knotd" or case.ours.rcode != wire.YXDOMAIN or not case.seconded:
+        return False
+    targets = [one[4] for one in case.ours.answer if one[1] == wire.DNAME]
+    more = (case.theirs.answer | case.theirs.authority) - case.ours.answer
+    there = all(any(wire.is_within(to, one[0]) for to in targets) for one in more)
+    return bool(more) and there and case.ours.answer <= case.theirs.answer
+
+
 def _rrsig_at_alias(case: Case) -> bool:
     """Knot says NODATA where an alias stands; its answer may hold aliases before that one."""
     if case.peer != "knotd" or case.type not in _SIGNATURES or case.theirs.rcode:
@@ -229,9 +201,26 @@ def _ds_of_a_child(case: Case) -> bool:
     return case.name not in case.world.names[outer] and (case.peer == "knotd" or case.theirs.aa)
 
 
+def _ds_behind_an_alias(case: Case) -> bool:
+    last = case.chain(case.ours)[-1]
+    led = last != case.name and last in case.world.zones and case.world.outer_of(last) is not None
+    return case.peer == "knotd" and case.type == wire.DS and led and case.seconded
+
+
+def _ds_below_a_cut(case: Case) -> bool:
+    outer = case.world.outer_of(case.name)
+    if case.type != wire.DS or outer is None or case.ours.rcode or case.ours.answer or not case.ours.aa:
+        return False
+    cuts = {one[0] for one in case.theirs.authority if one[1] == wire.NS}
+    referred = case.theirs.authority and not case.theirs.answer and not case.theirs.aa and not case.theirs.rcode
+    own = {one[0] for one in case.ours.authority} == {case.name}
+    return bool(referred) and own and all(case.name != cut and wire.is_within(case.name, cut) for cut in cuts)
+
+
 def _no_room_for_soa(case: Case) -> bool:
     short = replace(case.ours, authority=_NOTHING)
-    return case.peer == "knotd" and case.ours.size > case.limit and short.compared == case.theirs.compared
+    over = case.ours.size > case.limit or case.seconded
+    return case.peer == "knotd" and over and short.compared == case.theirs.compared
 
 
 DIFFERENCES = (
@@ -280,6 +269,13 @@ DIFFERENCES = (
         _long_target,
     ),
     Difference(
+        "YXDOMAIN, and no word of the DNAME's target",
+        "RFC 6672 section 2.2: the new name can't be made, so there is nothing to say about it. Knot adds what it "
+        "would say of the DNAME's target itself: the NS of a cut, a SOA, NXDOMAIN as the rcode.",
+        "NSD",
+        _on_at_long_target,
+    ),
+    Difference(
         "no negative answer without its SOA",
         'RFC 2308 section 3: "Name servers authoritative for a zone MUST include the SOA record of the zone in the '
         'authority section", so rrdns and NSD truncate when it does not fit; Knot leaves it out.',
@@ -299,6 +295,21 @@ DIFFERENCES = (
         "says NXDOMAIN, or like NSD gives a CNAME that stands there (the loader warns that it is never answered).",
         "NSD, but for the CNAME",
         _ds_of_a_child,
+    ),
+    Difference(
+        "DS at the end of an alias to the apex of its own zone",
+        "RFC 4035 section 3.1.4.1: the zone around has the DS, or the word that there is none. Knot asks the zone that "
+        "the alias is in.",
+        "NSD",
+        _ds_behind_an_alias,
+    ),
+    Difference(
+        "DS of a zone below a cut of another, both served",
+        "RFC 4035 section 3.1.4.1: who is authoritative for the child and not for its parent (the cut's zone) "
+        "\"MUST return an authoritative 'no data' response showing that the DS RRset does not exist in the child "
+        "zone's apex\". Knot and NSD refer to the cut.",
+        "nobody",
+        _ds_below_a_cut,
     ),
 )
 

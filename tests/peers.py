@@ -65,6 +65,14 @@ remote-control:
 """
 
 
+class Silent(TimeoutError):
+    """A server gave no reply to the `lost`: one of them it hangs on, if it hangs, the others waited with that."""
+
+    def __init__(self, name: str, lost: Sequence[bytes]) -> None:
+        super().__init__(f"{name} is silent to {[one.hex() for one in lost[:3]]}")
+        self.name, self.lost = name, lost
+
+
 @dataclass
 class Server:
     """Anything that answers UDP and TCP on one loopback port."""
@@ -100,8 +108,7 @@ class Server:
                     found[int.from_bytes(reply[:2], "big") - 1] = reply
                 if len(found) == len(sent):
                     return found
-        lost = [sent[number].hex() for number in sent if number not in found]
-        raise TimeoutError(f"{self.name} is silent to {lost[:3]}")
+        raise Silent(self.name, [sent[number] for number in sent if number not in found])
 
     def _tcp(self, sent: Mapping[int, bytes]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}

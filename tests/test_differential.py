@@ -10,12 +10,13 @@ import os
 import random
 
 import pytest
-from differences import Case, World, judge
+from differences import Case, judge
 from needs import needs
-from peers import Server, knot, nsd
+from peers import Server, Silent, knot, nsd
 from random_zones import families, questions
 from replies import Record, Reply, parse
 from worker_process import worker
+from world import World
 
 from rrdns import render, wire
 from rrdns.server.respond import AnswerTable
@@ -23,12 +24,20 @@ from rrdns.ui.exporter import master_file
 
 SEED = int(os.environ.get("RRDNS_SEED", "20"))
 BATCH = 40  # zones, or pairs of zones, served at once
+HANGS = 3  # families of one batch that peers may hang on
 EXPLAINED = 40  # per cent of the comparisons that may need an explanation, at most
 
 
-def compare(number: int, count: int, each: int, through_worker: int) -> collections.Counter[str]:
-    """`count` families of zones and `each` questions to every one: how many comparisons ended how."""
-    found = families(count, number)
+def compare(
+    number: int, count: int, each: int, through_worker: int, without: frozenset[int] = frozenset()
+) -> collections.Counter[str]:
+    """`count` families of zones and `each` questions to every one: how many comparisons ended how.
+
+    Families that a peer hangs on are left out, and counted. Knot 3.2.6 so spins, in one of some hundred batches, over
+    ten SVCB records of one name when some of their targets lie below a wildcard.
+    """
+    drawn = families(count, number)
+    found = [family for at, family in enumerate(drawn) if at not in without]
     zones = {zone.name: zone for family in found for zone in family}
     changes = render.zone_table(zones)
     table = AnswerTable()
@@ -39,8 +48,16 @@ def compare(number: int, count: int, each: int, through_worker: int) -> collecti
     asked = [question for family in found for question in questions(family, each, rng)]
     packets, tcp = [packet for packet, _ in asked], [over for _, over in asked]
     ours = [said(table, packet, over) for packet, over in asked]
-    with knot(texts) as one, nsd(texts) as other:
-        peers = {peer.name: understood(peer, packets, tcp) for peer in (one, other)}
+    try:
+        with knot(texts) as one, nsd(texts) as other:
+            peers = {peer.name: understood(peer, packets, tcp) for peer in (one, other)}
+    except Silent as silence:
+        apexes = {at: min((zone.name for zone in family), key=len) for at, family in enumerate(drawn)}
+        hung = {at for at, apex in apexes.items() for packet in silence.lost if apex in packet.lower()} - without
+        if not hung or len(without | hung) > HANGS:
+            raise
+        again = compare(number, count, each, through_worker, without | hung)
+        return again + collections.Counter({f"families {silence.name} hangs on": len(hung)})
     if through_worker:
         picked = sorted(rng.sample(range(len(packets)), min(through_worker, len(packets))))
         with worker(changes) as process:
