@@ -60,7 +60,13 @@ class Case:
     @property
     def seconded(self) -> bool:
         """The other peer says what rrdns says, once both are evened."""
-        return evened(replace(self, theirs=self.other, other=self.theirs)).same
+        return self.turned.same
+
+    @property
+    def turned(self) -> Case:
+        """The same question as the other peer's case, evened."""
+        peer = "nsd" if self.peer == "knotd" else "knotd"
+        return evened(replace(self, peer=peer, theirs=self.other, other=self.theirs))
 
     def chain(self, reply: Reply) -> list[bytes]:
         """The names a reply's aliases lead through."""
@@ -127,9 +133,8 @@ def _one_tree(case: Case) -> bool:
         there = case.name in case.world.names[outer] or case.world.foreign(case.name)
         return there and case.theirs.aa  # Knot gives all it has, so it can't second here
     names = case.chain(case.ours) + case.chain(case.theirs)
-    # Knot may differ for a reason of its own, below.
-    alike = (case.other.rcode, case.other.answer) == (case.whole.rcode, case.whole.answer)
-    seconded = case.seconded or alike or case.type in _SIGNATURES
+    knots = case.turned  # may differ for a reason of its own
+    seconded = knots.same or _rrsig_at_alias(knots) or _no_room_for_soa(knots)
     return case.peer == "nsd" and seconded and any(case.world.foreign(name) for name in names)
 
 

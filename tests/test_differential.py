@@ -52,8 +52,8 @@ def compare(
         with knot(texts) as one, nsd(texts) as other:
             peers = {peer.name: understood(peer, packets, tcp) for peer in (one, other)}
     except Silent as silence:
-        apexes = {at: min((zone.name for zone in family), key=len) for at, family in enumerate(drawn)}
-        hung = {at for at, apex in apexes.items() for packet in silence.lost if apex in packet.lower()} - without
+        lost = [packet.lower() for packet in silence.lost]
+        hung = {at for at, (zone, *_) in enumerate(drawn) if any(zone.name in packet for packet in lost)} - without
         if not hung or len(without | hung) > HANGS:
             raise
         again = compare(number, count, each, through_worker, without | hung)
