@@ -129,12 +129,12 @@ class Desk:
 
     def on_result(self, target: Target, result: Result) -> float:
         """The prober's door: one result; seconds from its probe's begin to the next."""
-        if result.void:
-            return target.check.fast
         if self._apart:
             self._waiting.append((target, result))
             return target.check.interval if result.ok else target.check.fast
         self._note(target, result)
+        if result.void:
+            return target.check.fast
         self._together.soon()
         pace = self.roster.pace(target.key) if target.key in self._targets else target.check.interval
         # "No route" comes at once. Asked again as soon, who happened to be first would be down before the others had
@@ -296,7 +296,8 @@ class Desk:
         now = self._clock.moment()
         self.journal.note_result(target, result, now.mono)
         self.roster.note(target.key, result, now.mono)
-        self._store.keep_health(target.key, self.roster.health(target.key))
+        if not result.void:
+            self._store.keep_health(target.key, self.roster.health(target.key))
 
     def _hear(self, name: str, table: DirectorTable | str) -> None:
         self._journal_of(name, table)
