@@ -136,9 +136,8 @@ async def test_a_void_result_is_asked_again_soon_and_says_nothing(office: Office
     await asyncio.sleep(0.05)
     assert not office.said()
     assert not office.journal._pending.runs
-    assert (
-        office.desk.roster.health(office.targets["192.0.2.1"].key).reason == "lagged"
-    )  # `status` says why nothing is known
+    health = office.desk.roster.health(office.targets["192.0.2.1"].key)
+    assert health.reason == "lagged"  # `status` says why nothing is known
 
 
 async def test_results_wait_while_a_thread_is_at_the_roster(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
